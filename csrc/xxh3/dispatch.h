@@ -1,0 +1,22 @@
+// Which XXH3 kernel runs: the best that CPU and operating system support, or the one that was forced.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel.h"
+
+namespace mmhash {
+
+// The kernel in use. Chosen on the first call; one atomic load afterwards. Thread-safe.
+const mmhash_kernel& kernel();
+
+// Forces the ISA of that name (see available_isas()) for the whole process. Digests never depend on it.
+// Throws std::invalid_argument, listing the valid names, if it is unknown or not supported here.
+void set_isa(std::string_view name);
+
+// The names that this machine can run, best first.
+std::vector<std::string> available_isas();
+
+}  // namespace mmhash

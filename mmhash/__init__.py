@@ -1,0 +1,26 @@
+"""The identity of multimodal features: one digest for a value wherever it lies, at the speed of memory."""
+
+from mmhash import _environment
+from mmhash._core import (
+    get_num_threads,
+    hash_feature,
+    identity,
+    set_num_threads,
+    xxh3_64,
+    xxh3_128,
+)
+from mmhash._info import info
+from mmhash._version import __version__
+
+__all__ = [
+    "__version__",
+    "get_num_threads",
+    "hash_feature",
+    "identity",
+    "info",
+    "set_num_threads",
+    "xxh3_64",
+    "xxh3_128",
+]
+
+_environment.apply()

@@ -1,0 +1,101 @@
+"""Tensors whose memory the CPU cannot read: their payload, copied out in bounded pieces.
+
+The native module calls `identity` for a tensor on a GPU or another device; the pieces go back to it and
+through the same tree as any other payload, so the digest is that of the tensor's CPU copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from mmhash import _core
+
+if TYPE_CHECKING:
+    import torch
+
+# A piece is large enough that copying it takes longer than launching the copy (4 MiB: 160 us over PCIe 4)
+# and small enough that two of them, in pinned memory, are nothing to a server.
+PIECE_BYTES = 4 << 20
+
+
+def identity(value: Any) -> bytes:
+    """The identity of a tensor on a device: a torch.Tensor, or anything torch.from_dlpack() takes.
+
+    Enqueues its copies on the tensor's current stream and waits for that stream only. At most two pieces
+    of PIECE_BYTES are in flight, and a strided tensor is made contiguous on the device a piece at a time.
+
+    Raises TypeError if the value is no torch tensor and torch is not installed, and RuntimeError while a
+    CUDA graph is being captured, since the digest would have to wait for work that does not run.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise TypeError(
+            f"a {type(value).__module__}.{type(value).__qualname__} on a device is read through torch, "
+            "which is not installed; install torch, or copy the value to the CPU first"
+        ) from None
+    tensor = value if isinstance(value, torch.Tensor) else torch.from_dlpack(value)
+    tensor = tensor.detach()
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    copied = _pinned_pieces(tensor) if tensor.is_cuda else _pageable_pieces(tensor)
+    return _core.identity_from_pieces(dtype, tuple(tensor.shape), copied)
+
+
+def pieces(tensor: torch.Tensor, piece_bytes: int = PIECE_BYTES) -> Iterator[torch.Tensor]:
+    """The payload in C order as flat uint8 tensors of at most `piece_bytes`, on the tensor's own device.
+
+    `piece_bytes` is at least the size of an element. Lazy conjugate and negative bits are resolved.
+    """
+    if tensor.numel() == 0:
+        return
+    if tensor.numel() * tensor.itemsize <= piece_bytes:
+        yield _bytes(tensor)
+    elif tensor.is_contiguous():
+        for part in tensor.view(-1).split(piece_bytes // tensor.itemsize):
+            yield _bytes(part)
+    else:
+        row_bytes = tensor.numel() // tensor.shape[0] * tensor.itemsize
+        for part in tensor.split(max(1, piece_bytes // row_bytes)):
+            yield from pieces(part[0] if row_bytes > piece_bytes else part, piece_bytes)
+
+
+def _bytes(tensor: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    dense = tensor.resolve_conj().resolve_neg().contiguous()
+    # Not view(-1): a dimension of one element keeps any stride, which uint8 views do not accept.
+    return dense.as_strided((dense.numel(),), (1,)).view(torch.uint8)
+
+
+def _pageable_pieces(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    for piece in pieces(tensor):
+        yield piece.cpu()
+
+
+def _pinned_pieces(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The pieces in pinned memory: while one is hashed, the next one is on its way."""
+    import torch
+
+    if torch.cuda.is_current_stream_capturing():
+        raise RuntimeError(
+            "cannot hash a CUDA tensor while a CUDA graph is being captured: the digest would wait for "
+            "work that does not run now; hash it before or after the capture"
+        )
+    size = min(PIECE_BYTES, tensor.numel() * tensor.itemsize)
+    with torch.cuda.device(tensor.device):
+        stream = torch.cuda.current_stream()
+        slots = [torch.empty(size, dtype=torch.uint8, pin_memory=True) for _ in range(2)]
+        events = [torch.cuda.Event(), torch.cuda.Event()]
+        arriving: tuple[torch.Tensor, torch.cuda.Event] | None = None
+        for i, piece in enumerate(pieces(tensor)):
+            slot, event = slots[i % 2][: piece.numel()], events[i % 2]
+            slot.copy_(piece, non_blocking=True)
+            event.record(stream)
+            if arriving is not None:
+                arriving[1].synchronize()
+                yield arriving[0]
+            arriving = slot, event
+        if arriving is not None:
+            arriving[1].synchronize()
+            yield arriving[0]

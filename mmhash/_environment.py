@@ -1,0 +1,38 @@
+"""The environment variables that mmhash reads, once, when it is imported."""
+
+import os
+
+from mmhash import _core
+
+DEFAULT_MAX_THREADS = 4  # more do not help: two to four cores already read at the speed of memory
+
+
+def apply() -> None:
+    """Applies MMHASH_ISA and MMHASH_NUM_THREADS, or the defaults where they are not set or empty.
+
+    Raises ValueError naming the variable, what it holds and what is valid, so that a server with a
+    typo fails when it starts and not with its first image.
+    """
+    isa = os.environ.get("MMHASH_ISA")
+    if isa:
+        try:
+            _core.set_isa(isa)
+        except ValueError as error:
+            raise ValueError(f"environment variable MMHASH_ISA: {error}") from None
+    threads = os.environ.get("MMHASH_NUM_THREADS")
+    try:
+        _core.set_num_threads(int(threads) if threads else _default_threads())
+    except ValueError:
+        raise ValueError(
+            "environment variable MMHASH_NUM_THREADS: expected a number of threads from 1 to 256, "
+            f"found {threads!r}"
+        ) from None
+
+
+def _default_threads() -> int:
+    """The CPUs that this process may use, at most DEFAULT_MAX_THREADS."""
+    if hasattr(os, "sched_getaffinity"):
+        cpus = len(os.sched_getaffinity(0))
+    else:
+        cpus = os.cpu_count() or 1
+    return min(DEFAULT_MAX_THREADS, cpus)

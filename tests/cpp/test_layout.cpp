@@ -1,0 +1,128 @@
+// Gathering strided memory, against index arithmetic written out element by element.
+#include <algorithm>
+#include <cstring>
+
+#include "check.h"
+#include "layout.h"
+
+using namespace mmhash;
+
+namespace {
+
+struct Case {
+  const Dtype* dtype;
+  std::vector<std::int64_t> shape, strides;  // strides in bytes
+  std::vector<std::byte> memory;
+  std::int64_t origin = 0;  // of the first element in the memory
+  Transform transform;
+
+  const std::byte* data() const { return memory.data() + origin; }
+};
+
+Case random_case() {
+  Case c;
+  c.dtype = &kDtypes[static_cast<std::size_t>(random_between(0, kDtypes.size() - 1))];
+  const std::int64_t ndim = random_between(0, 5);
+  std::int64_t low = 0, high = 0;
+  for (std::int64_t d = 0; d < ndim; ++d) {
+    const std::int64_t extent = random_between(0, 20) == 0 ? 0 : random_between(1, 7);
+    // Dense, padded, unaligned, repeated and reversed dimensions all occur.
+    const std::int64_t stride = random_between(-3, 4) * c.dtype->itemsize + (random_between(0, 5) == 0);
+    c.shape.push_back(extent);
+    c.strides.push_back(stride);
+    const std::int64_t reach = std::max<std::int64_t>(extent - 1, 0) * stride;
+    (reach < 0 ? low : high) += reach;
+  }
+  if (random_between(0, 2) == 0) {  // row-major, so that some cases are in place
+    std::int64_t dense = c.dtype->itemsize;
+    low = high = 0;
+    for (std::size_t d = c.shape.size(); d-- > 0; dense *= std::max<std::int64_t>(c.shape[d], 1)) {
+      c.strides[d] = dense;
+      high += std::max<std::int64_t>(c.shape[d] - 1, 0) * dense;
+    }
+  }
+  c.origin = -low + random_between(0, 7);
+  c.memory = random_bytes(static_cast<std::size_t>(c.origin + high + c.dtype->itemsize));
+  c.transform = {random_between(0, 3) == 0, random_between(0, 3) == 0, random_between(0, 3) == 0};
+  return c;
+}
+
+// The element's bytes as the digest wants them, one number at a time.
+void transform_number(std::byte* bytes, std::size_t size, bool flip, bool negate, bool swap,
+                      ElementClass kind) {
+  if (swap) {
+    std::reverse(bytes, bytes + size);
+  }
+  if (kind == ElementClass::Integer && negate) {
+    std::uint64_t number = 0;
+    std::memcpy(&number, bytes, size);
+    number = 0 - number;
+    std::memcpy(bytes, &number, size);
+  } else if (flip != negate) {
+    bytes[size - 1] ^= std::byte{0x80};
+  }
+}
+
+std::vector<std::byte> expected_payload(const Case& c) {
+  std::size_t count = 1;
+  for (const std::int64_t extent : c.shape) {
+    count *= static_cast<std::size_t>(extent);
+  }
+  const std::size_t itemsize = c.dtype->itemsize;
+  std::vector<std::byte> out(count * itemsize);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::int64_t offset = 0;
+    std::size_t rest = i;
+    for (std::size_t d = c.shape.size(); d-- > 0; rest /= static_cast<std::size_t>(c.shape[d])) {
+      offset += static_cast<std::int64_t>(rest % static_cast<std::size_t>(c.shape[d])) * c.strides[d];
+    }
+    std::byte* element = out.data() + i * itemsize;
+    std::memcpy(element, c.data() + offset, itemsize);
+    const Transform& t = c.transform;
+    const ElementClass kind = c.dtype->element_class;
+    if (kind == ElementClass::Complex) {
+      transform_number(element, itemsize / 2, false, t.negate, t.swap_bytes, kind);
+      transform_number(element + itemsize / 2, itemsize / 2, t.conjugate, t.negate, t.swap_bytes, kind);
+    } else {
+      transform_number(element, itemsize, false, t.negate, t.swap_bytes, kind);
+    }
+  }
+  return out;
+}
+
+void check(const Case& c) {
+  const Payload payload(c.data(), *c.dtype, c.shape, c.strides, c.transform);
+  const std::vector<std::byte> expected = expected_payload(c);
+  CHECK(payload.size() == expected.size(), "%zu bytes, expected %zu", payload.size(), expected.size());
+  std::vector<std::byte> scratch(expected.size() + 1);
+  for (int i = 0; i < 8 && !expected.empty(); ++i) {
+    const auto items = static_cast<std::int64_t>(expected.size() / c.dtype->itemsize);
+    const std::int64_t first = i == 0 ? 0 : random_between(0, items - 1);
+    const std::int64_t count = i == 0 ? items : random_between(1, items - first);
+    const std::size_t offset = static_cast<std::size_t>(first) * c.dtype->itemsize;
+    const std::size_t size = static_cast<std::size_t>(count) * c.dtype->itemsize;
+    scratch[size] = std::byte{0x5a};
+    const std::byte* found = payload.read(offset, size, scratch.data());
+    CHECK(std::equal(found, found + size, expected.data() + offset), "elements [%ld, %ld)",
+          static_cast<long>(first), static_cast<long>(first + count));
+    CHECK(scratch[size] == std::byte{0x5a}, "wrote behind the end of the scratch memory");
+    CHECK(!payload.in_place() || found == c.data() + offset, "contiguous memory was copied");
+  }
+}
+
+}  // namespace
+
+int main() {
+  int in_place = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const Case c = random_case();
+    check(c);
+    in_place += Payload(c.data(), *c.dtype, c.shape, c.strides, c.transform).in_place();
+  }
+  CHECK(in_place > 1000 && in_place < 19000, "%d of 20000 in place: the cases are one-sided", in_place);
+  std::size_t size = 1;
+  CHECK(!checked_size(std::vector<std::int64_t>{std::int64_t{1} << 40, 1 << 23}, 1, size), "2**63 bytes fit");
+  CHECK(checked_size(std::vector<std::int64_t>{std::int64_t{1} << 62, 1 << 30, 0}, 8, size) && size == 0,
+        "an empty array is not empty");
+  std::printf("20000 layouts, %d in place\n", in_place);
+}

@@ -1,0 +1,115 @@
+// The fold of a payload, in every way it can be reached, against the five lines of docs/SPEC.md.
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <thread>
+
+#include "check.h"
+#include "thread_pool.h"
+#include "tree.h"
+
+using namespace mmhash;
+
+namespace {
+
+std::vector<std::byte> slow_tree(std::vector<std::byte> payload) {
+  while (payload.size() > 8192) {
+    std::vector<std::byte> above;
+    for (std::size_t i = 0; i < payload.size(); i += 8192) {
+      const Digest digest = xxh3_128(payload.data() + i, std::min<std::size_t>(8192, payload.size() - i));
+      const auto* bytes = reinterpret_cast<const std::byte*>(digest.data());
+      above.insert(above.end(), bytes, bytes + digest.size());
+    }
+    payload = std::move(above);
+  }
+  return payload;
+}
+
+std::vector<std::byte> fold_of(const Payload& payload) {
+  std::vector<std::byte> out(kLeafBytes);
+  out.resize(fold(payload, out.data()));
+  return out;
+}
+
+// Every second element of twice the memory: the same payload, not in place.
+std::vector<std::byte> fold_strided(const std::vector<std::byte>& payload) {
+  std::vector<std::byte> spread(2 * payload.size());
+  for (std::size_t i = 0; i < payload.size(); ++i) {
+    spread[2 * i] = payload[i];
+  }
+  const std::vector<std::int64_t> shape{static_cast<std::int64_t>(payload.size())}, strides{2};
+  return fold_of(Payload(spread.data(), *find_dtype("uint8"), shape, strides, {}));
+}
+
+std::vector<std::byte> fold_pieces(const std::vector<std::byte>& payload) {
+  Fold fold(payload.size());
+  for (std::size_t at = 0; at < payload.size();) {
+    const std::int64_t most = random_between(0, 3) == 0 ? 100 : 3 * 8192;
+    const auto size = std::min(payload.size() - at, static_cast<std::size_t>(random_between(0, most)));
+    fold.update(payload.data() + at, size);
+    at += size;
+  }
+  std::vector<std::byte> out(kLeafBytes);
+  out.resize(fold.finish(out.data()));
+  return out;
+}
+
+void check_size(std::size_t size) {
+  const std::vector<std::byte> payload = random_bytes(size);
+  const std::vector<std::byte> expected = slow_tree(payload);
+  for (const unsigned threads : {1u, 2u, 4u}) {
+    set_num_threads(threads);
+    CHECK(fold_of(Payload(payload.data(), size)) == expected, "%zu bytes, %u threads", size, threads);
+    CHECK(fold_strided(payload) == expected, "%zu bytes strided, %u threads", size, threads);
+    CHECK(fold_pieces(payload) == expected, "%zu bytes in pieces, %u threads", size, threads);
+  }
+}
+
+// Many callers at once: they contend for the pool while its size changes, and all get their own digest.
+void check_concurrent_callers() {
+  const std::vector<std::byte> payload = random_bytes((std::size_t{4} << 20) + 1);
+  const std::vector<std::byte> expected = slow_tree(payload);
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([&, i] {
+      for (int round = 0; round < 10; ++round) {
+        set_num_threads(static_cast<unsigned>(1 + (i + round) % 4));
+        CHECK(fold_of(Payload(payload.data(), payload.size())) == expected, "caller %d", i);
+      }
+    });
+  }
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+}
+
+void check_wrong_pieces() {
+  const std::vector<std::byte> bytes = random_bytes(10001);
+  int refused = 0;
+  for (const std::size_t announced : {10000, 10002, 100, 8192}) {
+    try {
+      Fold fold(announced);
+      std::vector<std::byte> out(kLeafBytes);
+      fold.update(bytes.data(), 5000);
+      fold.update(bytes.data() + 5000, 5001);
+      fold.finish(out.data());
+    } catch (const std::length_error&) {
+      ++refused;
+    }
+  }
+  CHECK(refused == 4, "pieces of a wrong total size were accepted");
+}
+
+}  // namespace
+
+int main() {
+  for (const std::size_t boundary : {1, 17, 8192, 2 * 8192, 64 * 1024, 8192 * 512, 8192 * 513, (1 << 20)}) {
+    for (const std::size_t size : {boundary - 1, boundary, boundary + 1}) {
+      check_size(size);
+    }
+  }
+  check_size(static_cast<std::size_t>(random_between(1 << 22, 1 << 24)));
+  check_concurrent_callers();
+  check_wrong_pieces();
+  std::printf("all folds agree\n");
+}
