@@ -1,4 +1,4 @@
-"""Builds the native module by driving CMake; everything else about the package is in pyproject.toml."""
+"""Builds the native module by driving CMake; the rest of the package is in pyproject.toml."""
 
 import os
 import subprocess
@@ -14,10 +14,11 @@ ROOT = Path(__file__).resolve().parent
 class CMakeBuild(build_ext):
     """Configures and builds CMakeLists.txt into the place where setuptools wants the module.
 
-    CMAKE_ARGS in the environment is passed on, so that CMAKE_ARGS="-DMMHASH_WERROR=ON" pip install . works.
+    CMAKE_ARGS in the environment is passed on: CMAKE_ARGS="-DMMHASH_WERROR=ON" pip install .
     """
 
     def build_extension(self, ext: Extension) -> None:
+        """Called by setuptools, once."""
         import pybind11
 
         output = Path(self.get_ext_fullpath(ext.name)).resolve().parent
@@ -37,6 +38,7 @@ class CMakeBuild(build_ext):
         self.cmake("--build", str(build), "--parallel", str(self.parallel or os.cpu_count() or 1))
 
     def cmake(self, *arguments: str) -> None:
+        """Runs CMake, whose own output says what went wrong."""
         try:
             subprocess.run(["cmake", *arguments], check=True)
         except subprocess.CalledProcessError as error:

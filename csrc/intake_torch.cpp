@@ -145,14 +145,30 @@ void refuse_without_memory(py::handle value) {
                     "convert it to a dtype of identity v1, or view its bytes as uint8"};
 }
 
-void read_by_attributes(py::handle value, TensorView& view) {
-  count(counters.attributes);
-  refuse_without_memory(value);
+const Dtype& read_dtype(py::handle value) {
   PyObject* index = PyDict_GetItemWithError(torch.dtypes, py::object(value.attr("dtype")).ptr());
   if (index == nullptr) {
     refuse_dtype(value);
   }
-  const Dtype& dtype = kDtypes[PyLong_AsSize_t(index)];
+  return kDtypes[PyLong_AsSize_t(index)];
+}
+
+const void* read_data_ptr(py::handle value) {
+  try {
+    return reinterpret_cast<const void*>(py::cast<std::uintptr_t>(value.attr("data_ptr")()));
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_RuntimeError)) {
+      throw;
+    }
+  }
+  throw Unsupported{"a " + type_name(value) + " that has no memory of its own",
+                    "hash it outside of vmap, grad and other function transforms"};
+}
+
+void read_by_attributes(py::handle value, TensorView& view) {
+  count(counters.attributes);
+  refuse_without_memory(value);
+  const Dtype& dtype = read_dtype(value);
   const py::tuple shape = value.attr("shape");
   const py::tuple strides = value.attr("stride")();
   const std::size_t ndim = shape.size();
@@ -164,7 +180,7 @@ void read_by_attributes(py::handle value, TensorView& view) {
   view.set_layout(dtype, static_cast<int>(ndim), extents.data(), steps.data(), dtype.itemsize);
   view.on_device = std::string(py::str(value.attr("device").attr("type"))) != "cpu";
   if (!view.on_device) {
-    view.data = reinterpret_cast<const void*>(py::cast<std::uintptr_t>(value.attr("data_ptr")()));
+    view.data = read_data_ptr(value);
   }
 }
 
@@ -176,6 +192,10 @@ bool read_by_exchange(py::handle value, TensorView& view) {
     return false;
   }
   view.set_dlpack(tensor, value);
+  if (view.dtype->itemsize == 1 && view.dtype->element_class == ElementClass::Integer) {
+    // torch exports its uint1 to uint7 and int1 to int7 as if they were uint8 and int8.
+    view.dtype = &read_dtype(value);
+  }
   return true;
 }
 

@@ -72,12 +72,12 @@ void read_contiguous(py::handle data, TensorView& view) {
       throw Unsupported{"a " + type_name(data) + " that is not on the CPU",
                         "call .cpu() first, or use identity()"};
     }
+    if (view.bytes() >= kGilReleaseBytes && is_torch_tensor(data)) {
+      hold_storage(data, view);
+    }
   } catch (const Unsupported& unsupported) {
     throw py::type_error("expected a buffer or a contiguous CPU tensor, found " + unsupported.what + "; " +
                          unsupported.remedy);
-  }
-  if (view.bytes() >= kGilReleaseBytes && is_torch_tensor(data)) {
-    hold_storage(data, view);
   }
 }
 

@@ -1,4 +1,4 @@
-"""The identity of multimodal features: one digest for a value wherever it lies, at the speed of memory."""
+"""The identity of multimodal features: one digest for a value wherever it lies, at memory speed."""
 
 from mmhash import _environment
 from mmhash._core import (

@@ -1,7 +1,7 @@
 """Tensors whose memory the CPU cannot read: their payload, copied out in bounded pieces.
 
-The native module calls `identity` for a tensor on a GPU or another device; the pieces go back to it and
-through the same tree as any other payload, so the digest is that of the tensor's CPU copy.
+The native module calls `identity` for a tensor on a GPU or another device; the pieces go back to
+it and through the same tree as any other payload, so the digest is that of the tensor's CPU copy.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from mmhash import _core
 if TYPE_CHECKING:
     import torch
 
-# A piece is large enough that copying it takes longer than launching the copy (4 MiB: 160 us over PCIe 4)
-# and small enough that two of them, in pinned memory, are nothing to a server.
+# A piece is large enough that copying it takes longer than launching the copy (4 MiB: 160 us over
+# PCIe 4) and small enough that two of them, in pinned memory, are nothing to a server.
 PIECE_BYTES = 4 << 20
 
 
 def identity(value: Any) -> bytes:
     """The identity of a tensor on a device: a torch.Tensor, or anything torch.from_dlpack() takes.
 
-    Enqueues its copies on the tensor's current stream and waits for that stream only. At most two pieces
-    of PIECE_BYTES are in flight, and a strided tensor is made contiguous on the device a piece at a time.
+    Enqueues its copies on the tensor's current stream and waits for that stream only. At most two
+    pieces of PIECE_BYTES are in flight, and a strided tensor is made contiguous on the device a
+    piece at a time.
 
-    Raises TypeError if the value is no torch tensor and torch is not installed, and RuntimeError while a
-    CUDA graph is being captured, since the digest would have to wait for work that does not run.
+    Raises TypeError if the value is no torch tensor and torch is not installed, and RuntimeError
+    while a CUDA graph is being captured: the digest would have to wait for work that does not run.
     """
     try:
         import torch
     except ImportError:
         raise TypeError(
-            f"a {type(value).__module__}.{type(value).__qualname__} on a device is read through torch, "
-            "which is not installed; install torch, or copy the value to the CPU first"
+            f"a {type(value).__module__}.{type(value).__qualname__} on a device is read through "
+            "torch, which is not installed; install torch, or copy the value to the CPU first"
         ) from None
     tensor = value if isinstance(value, torch.Tensor) else torch.from_dlpack(value)
     tensor = tensor.detach()
@@ -43,7 +44,7 @@ def identity(value: Any) -> bytes:
 
 
 def pieces(tensor: torch.Tensor, piece_bytes: int = PIECE_BYTES) -> Iterator[torch.Tensor]:
-    """The payload in C order as flat uint8 tensors of at most `piece_bytes`, on the tensor's own device.
+    """The payload in C order as flat uint8 tensors of at most `piece_bytes`, on the same device.
 
     `piece_bytes` is at least the size of an element. Lazy conjugate and negative bits are resolved.
     """
@@ -63,9 +64,34 @@ def pieces(tensor: torch.Tensor, piece_bytes: int = PIECE_BYTES) -> Iterator[tor
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:
     import torch
 
-    dense = tensor.resolve_conj().resolve_neg().contiguous()
+    dense = _resolved(tensor) if tensor.is_conj() or tensor.is_neg() else tensor.contiguous()
     # Not view(-1): a dimension of one element keeps any stride, which uint8 views do not accept.
     return dense.as_strided((dense.numel(),), (1,)).view(torch.uint8)
+
+
+def _resolved(tensor: torch.Tensor) -> torch.Tensor:
+    """A contiguous copy with the lazy conjugate and negative bits applied to the bits of the elements.
+
+    torch's own resolve_conj() and resolve_neg() do arithmetic, which on a GPU makes one NaN of all.
+    """
+    import torch
+
+    negate, conjugate = tensor.is_neg(), tensor.is_conj()
+    # Each call toggles its lazy bit, so what is copied is the memory as it stands.
+    raw = torch._neg_view(tensor) if negate else tensor
+    raw = raw.conj() if conjugate else raw
+    dense = raw.clone(memory_format=torch.contiguous_format)
+    if negate and not (dense.is_floating_point() or dense.is_complex()):
+        return dense.neg_()
+    numbers = torch.view_as_real(dense) if dense.is_complex() else dense
+    integer = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[numbers.itemsize]
+    bits = numbers.view(integer)
+    sign = torch.iinfo(integer).min
+    if negate:
+        bits ^= sign
+    if conjugate:
+        bits[..., 1] ^= sign
+    return dense
 
 
 def _pageable_pieces(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -79,8 +105,8 @@ def _pinned_pieces(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
 
     if torch.cuda.is_current_stream_capturing():
         raise RuntimeError(
-            "cannot hash a CUDA tensor while a CUDA graph is being captured: the digest would wait for "
-            "work that does not run now; hash it before or after the capture"
+            "cannot hash a CUDA tensor while a CUDA graph is being captured: the digest would wait "
+            "for work that does not run now; hash it before or after the capture"
         )
     size = min(PIECE_BYTES, tensor.numel() * tensor.itemsize)
     with torch.cuda.device(tensor.device):

@@ -31,8 +31,6 @@ def apply() -> None:
 
 def _default_threads() -> int:
     """The CPUs that this process may use, at most DEFAULT_MAX_THREADS."""
-    if hasattr(os, "sched_getaffinity"):
-        cpus = len(os.sched_getaffinity(0))
-    else:
-        cpus = os.cpu_count() or 1
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS
+    cpus = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     return min(DEFAULT_MAX_THREADS, cpus)

@@ -7,13 +7,14 @@ from mmhash._version import __version__
 def info() -> dict[str, object]:
     """What is installed and in use, for logs and bug reports. A new dict each time.
 
-    Keys: `version`; `isa`, the instruction set in use, and `isa_available`, the names that MMHASH_ISA
-    takes here, best first; `num_threads`; `xxhash`, the version of the header that was compiled in;
-    `tensor_intake`, how torch tensors are read ("dlpack_c_exchange" or the slower "attributes" for torch
-    before 2.10; None until the first one was seen); `gil_release_bytes` and `parallel_bytes`, the
-    payload sizes in bytes from which the GIL is released and the thread pool is used; `slow_paths`, how
-    often in this process a strided value was `gathered` through scratch memory, a torch tensor read by its
-    `attributes`, and a device tensor hashed on the CPU after `device_copies`.
+    Keys: `version`; `isa`, the instruction set in use, and `isa_available`, the names that
+    MMHASH_ISA takes here, best first; `num_threads`; `xxhash`, the version of the header that was
+    compiled in; `tensor_intake`, how torch tensors are read ("dlpack_c_exchange", or the slower
+    "attributes" for older torch; None until the first one was seen); `gil_release_bytes` and
+    `parallel_bytes`, the payload sizes in bytes from which the GIL is released and the thread pool
+    is used; `slow_paths`, how often in this process a strided value was `gathered` through scratch
+    memory, a torch tensor read by its `attributes`, and a device tensor hashed on the CPU after
+    `device_copies`.
 
     >>> mmhash.info()["isa"] in mmhash.info()["isa_available"]
     True
