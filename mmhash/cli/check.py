@@ -1,0 +1,82 @@
+"""`mmhash hash --check`: whether files still hold the values whose identities were noted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmhash.cli.console import Console
+from mmhash.cli.errors import reason
+from mmhash.cli.files import STDIN, size_of
+from mmhash.cli.lines import Expected, escape, parse_line, printable
+from mmhash.cli.records import Failure, hash_file
+
+
+def check(lists: Sequence[str]) -> int:
+    """Verify every line of these lists, print `PATH: OK` or `FAILED`, and return the status.
+
+    Only what is listed is looked at: a tensor that was added to a file since is no failure.
+    """
+    expected: list[Expected] = []
+    with Console(0) as console:
+        malformed = sum(_read_list(console, path, expected) for path in lists)
+    by_path: dict[str, list[Expected]] = {}
+    for line in expected:
+        by_path.setdefault(line.path, []).append(line)
+    failed, done = 0, 0
+    with Console(sum(map(size_of, by_path))) as console:
+        for path, lines in by_path.items():
+            console.working_on(path, done)
+            for line, verdict in zip(lines, _verdicts(path, lines), strict=True):
+                where = escape(path) + (f" {escape(line.name)}" if line.name else "")
+                console.out(f"{where}: {verdict}")
+                failed += verdict != "OK"
+            done += size_of(path)
+        if failed:
+            console.error(f"{failed} of {len(expected)} identities could not be confirmed")
+        if not expected:
+            console.error("nothing was checked: no line held an identity and a path")
+    return 1 if failed or malformed or not expected else 0
+
+
+def _read_list(console: Console, path: str, expected: list[Expected]) -> int:
+    """Add the lines of one list to `expected`; return how many could not be used, and say why."""
+    try:
+        with open(0 if path == STDIN else path, "rb", closefd=path != STDIN) as file:
+            lines = file.read().split(b"\n")
+    except OSError as error:
+        console.error(f"{escape(path)}: {reason(error)}")
+        return 1
+    wrong = 0
+    for number, raw in enumerate(lines, 1):
+        try:
+            line = raw.decode().removesuffix("\r")
+            if line:
+                expected.append(parse_line(line))
+        except ValueError as error:
+            console.error(f"{escape(path)}:{number}: {printable(reason(error))}")
+            wrong += 1
+    return wrong
+
+
+def _verdicts(path: str, lines: Sequence[Expected]) -> list[str]:
+    if path == STDIN:
+        return ["FAILED (the standard input cannot be read once more)"] * len(lines)
+    found: dict[str, str] = {}
+    whole_file = ""
+    for result in hash_file(path):
+        if not isinstance(result, Failure):
+            found[result.name] = result.identity.hex()
+        elif result.name:
+            found[result.name] = f"FAILED ({printable(result.reason)})"
+        else:
+            whole_file = f"FAILED ({printable(result.reason)})"
+    return [whole_file or _verdict(line, found) for line in lines]
+
+
+def _verdict(line: Expected, found: dict[str, str]) -> str:
+    if line.name not in found:
+        return "FAILED (the file holds no value of this name)"
+    actual = found[line.name]
+    if actual == line.identity:
+        return "OK"
+    return actual if actual.startswith("FAILED") else f"FAILED (it is {actual} now)"

@@ -1,0 +1,62 @@
+"""`mmhash hash`: the identity of every tensor, image and file that is named."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from mmhash.cli.check import check
+from mmhash.cli.console import Console
+from mmhash.cli.files import size_of
+from mmhash.cli.lines import escape, format_record, printable
+from mmhash.cli.records import Failure, hash_file
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+DESCRIPTION = """\
+Print the identity of each file, one line a value: `IDENTITY  PATH`, and for tensors and images tabs
+with name, dtype and shape. Arrays (.npy, .npz), checkpoints (.pt, .pth), .safetensors and images
+are hashed as the values they hold, so a tensor has one identity in whatever file it lies; anything
+else is hashed as its bytes."""
+
+
+def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Declare the arguments."""
+    parser = commands.add_parser(
+        "hash", help="identities of tensors, images and files", description=DESCRIPTION
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a file; - is the standard input")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print one JSON object a line instead")
+    how.add_argument(
+        "--check",
+        action="store_true",
+        help="read lines that this command printed from each PATH, and verify them",
+    )
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Hash every file, or check. Returns the exit status."""
+    if args.check:
+        return check(args.paths)
+    sizes = [size_of(path) for path in args.paths]
+    done, status = 0, 0
+    with Console(sum(sizes)) as console:
+        for path, size in zip(args.paths, sizes, strict=True):
+            position = done
+            console.working_on(path, position)
+            for result in hash_file(path):
+                if isinstance(result, Failure):
+                    where = escape(path) + (f": {escape(result.name)}" if result.name else "")
+                    console.error(f"{where}: {printable(result.reason)}")
+                    status = 1
+                    continue
+                console.out(json.dumps(result.as_json()) if args.json else format_record(result))
+                # Elements may take more room than the file (compression) or less (several views).
+                position = min(position + (result.nbytes or 0), done + size)
+                console.working_on(path, position)
+            done += size
+    return status
