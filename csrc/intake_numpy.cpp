@@ -130,6 +130,10 @@ bool holds_addresses(std::string_view format) {
 
 }  // namespace
 
+bool is_numpy_array(py::handle value) {
+  return (numpy.array != nullptr || find_numpy()) && is_a(value, numpy.array);
+}
+
 bool read_numpy(py::handle value, TensorView& view) {
   if (numpy.array == nullptr && !find_numpy()) {
     return false;
@@ -148,6 +152,7 @@ bool read_numpy(py::handle value, TensorView& view) {
   if (!is_a(value, numpy.generic) || PyUnicode_Check(value.ptr()) || PyBytes_Check(value.ptr())) {
     return false;
   }
+  view.temporary = true;
   view.owner = py::module_::import("numpy").attr("asarray")(value);
   read_array(view.owner, value, view);
   return true;

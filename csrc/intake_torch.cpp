@@ -93,11 +93,10 @@ bool find_torch() {
 // A subclass whose __torch_dispatch__ does the work (FakeTensor, DTensor, quantized weights) holds its
 // data elsewhere; the memory of the wrapper itself is none, or not the value.
 void refuse_wrapper_subclass(py::handle value) {
-  PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value.ptr()));
-  if (type == torch.tensor || type == torch.parameter) {
+  if (is_plain_torch_tensor(value)) {
     return;
   }
-  const py::object dispatch = py::handle(type).attr("__torch_dispatch__");
+  const py::object dispatch = py::type::of(value).attr("__torch_dispatch__");
   if (dispatch.ptr() != torch.no_dispatch) {
     throw Unsupported{"a " + type_name(value) + ", a tensor subclass with __torch_dispatch__",
                       "hash the plain tensor in it (such as .to_local() or .dequantize() gives)"};
@@ -179,9 +178,7 @@ void read_by_attributes(py::handle value, TensorView& view) {
   }
   view.set_layout(dtype, static_cast<int>(ndim), extents.data(), steps.data(), dtype.itemsize);
   view.on_device = std::string(py::str(value.attr("device").attr("type"))) != "cpu";
-  if (!view.on_device) {
-    view.data = read_data_ptr(value);
-  }
+  view.data = read_data_ptr(value);
 }
 
 // False if this tensor cannot be read this way; the attributes then tell why.
@@ -212,6 +209,11 @@ bool is_torch_tensor(py::handle value) {
   return PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(torch.tensor)) != 0;
 }
 
+bool is_plain_torch_tensor(py::handle value) {
+  PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value.ptr()));
+  return type != nullptr && (type == torch.tensor || type == torch.parameter);
+}
+
 bool read_torch(py::handle value, TensorView& view) {
   if (!is_torch_tensor(value)) {
     return false;
@@ -220,6 +222,7 @@ bool read_torch(py::handle value, TensorView& view) {
   const Intake intake = forced != Intake::None ? forced : torch.intake;
   if (intake == Intake::Dlpack) {
     const py::object plain = value.attr("detach")().attr("resolve_conj")().attr("resolve_neg")();
+    view.temporary = true;
     return read_dlpack(plain, view);
   }
   if (intake != Intake::DlpackExchange || !read_by_exchange(value, view)) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "cached.h"
 #include "counters.h"
 #include "frame.h"
 #include "gil.h"
@@ -55,12 +56,12 @@ Digest tensor_digest(py::handle value, TensorView& view) {
 }
 
 // Out of line, like all that needs a frame or a view on the stack: the walk itself stays small.
-bool hash_tensor(py::handle value, Digest& digest) {
+bool hash_tensor(py::handle value, Digest& digest, bool use_cache) {
   TensorView view;
   if (!read_tensor(value, view)) {
     return false;
   }
-  digest = tensor_digest(value, view);
+  digest = through_cache(value, view, use_cache, [&] { return tensor_digest(value, view); });
   return true;
 }
 
@@ -179,26 +180,26 @@ bool is_plain_buffer(py::handle value) {
 
 }  // namespace
 
-bool hash_leaf(py::handle value, Digest& digest) {
+bool hash_leaf(py::handle value, Digest& digest, bool use_cache) {
   // The exact built-in types can be of no other kind, so most of the questions are not asked of them.
   if (is_plain(value)) {
     return hash_scalar(value, digest);
   }
   if (is_plain_buffer(value)) {
-    return hash_buffer(value, digest);
+    return hash_buffer(value, digest, use_cache);
   }
-  if (!is_plain_container(value) && hash_tensor(value, digest)) {
+  if (!is_plain_container(value) && hash_tensor(value, digest, use_cache)) {
     return true;
   }
   return hash_scalar(value, digest);
 }
 
-bool hash_buffer(py::handle value, Digest& digest) {
+bool hash_buffer(py::handle value, Digest& digest, bool use_cache) {
   TensorView view;
   if (!read_buffer(value, view)) {
     return false;
   }
-  digest = hash_bytes('Y', view.payload());
+  digest = through_cache(value, view, use_cache, [&] { return hash_bytes('Y', view.payload()); });
   return true;
 }
 

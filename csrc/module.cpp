@@ -6,13 +6,16 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <utility>
 
+#include "cache.h"
 #include "counters.h"
 #include "gil.h"
 #include "leaf.h"
 #include "tensor_view.h"
 #include "thread_pool.h"
 #include "walk.h"
+#include "watch.h"
 #include "xxh3/dispatch.h"
 
 namespace mmhash {
@@ -31,25 +34,50 @@ std::uint64_t big_endian_64(const std::uint8_t* bytes) {
   return number;
 }
 
-py::object identity_bytes(py::handle value) {
-  return to_bytes(identity(value));
+py::object identity_bytes(py::handle value, bool use_cache) {
+  return to_bytes(identity(value, use_cache));
 }
 
-py::object feature_hash(py::handle feature) {
+py::object feature_hash(py::handle feature, bool use_cache) {
   if (feature.is_none()) {
     throw py::type_error(
         "hash_feature expected a feature (tensor, array, buffer, or a nested list of them), found None; "
         "pass the item's feature or its precomputed embeddings");
   }
-  return py::int_(big_endian_64(identity(feature).data()));
+  return py::int_(big_endian_64(identity(feature, use_cache).data()));
 }
 
-// identity() and hash_feature() are plain METH_O functions, because pybind11's dispatcher costs 50 of the
-// 350 ns that the identity of a 4 KiB tensor takes. The exceptions are those that it would translate.
-template <py::object (*kFunction)(py::handle)>
-PyObject* call_one(PyObject*, PyObject* argument) {
+// The arguments of (value, /, *, cache=True).
+std::pair<py::handle, bool> parse_value_and_cache(const char* function, PyObject* const* arguments,
+                                                  Py_ssize_t positional, PyObject* keywords) {
+  if (positional != 1) {
+    throw py::type_error(std::string(function) + "() takes exactly one positional argument (" +
+                         std::to_string(positional) + " given)");
+  }
+  bool use_cache = true;
+  const Py_ssize_t count = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* keyword = PyTuple_GET_ITEM(keywords, i);
+    if (PyUnicode_CompareWithASCIIString(keyword, "cache") != 0) {
+      throw py::type_error(std::string(function) + "() got an unexpected keyword argument '" +
+                           std::string(py::str(keyword)) + "'; it takes 'cache'");
+    }
+    const int truth = PyObject_IsTrue(arguments[positional + i]);
+    if (truth < 0) {
+      throw py::error_already_set();
+    }
+    use_cache = truth != 0;
+  }
+  return {arguments[0], use_cache};
+}
+
+// identity() and hash_feature() are plain vectorcall functions, because pybind11's dispatcher costs 50 of
+// the 350 ns that the identity of a 4 KiB tensor takes. The exceptions are those that it would translate.
+template <py::object (*kFunction)(py::handle, bool), const char* kName>
+PyObject* call(PyObject*, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords) {
   try {
-    return kFunction(argument).release().ptr();
+    const auto [value, use_cache] = parse_value_and_cache(kName, arguments, positional, keywords);
+    return kFunction(value, use_cache).release().ptr();
   } catch (py::error_already_set& error) {
     error.restore();
   } catch (const py::builtin_exception& error) {
@@ -167,12 +195,13 @@ py::dict native_info() {
                   "xxhash"_a = xxhash_version(),
                   "tensor_intake"_a = intake == "none" ? py::object(py::none()) : py::str(intake),
                   "gil_release_bytes"_a = kGilReleaseBytes, "parallel_bytes"_a = kParallelBytes,
+                  "cache_min_bytes"_a = kCacheMinBytes,
                   "slow_paths"_a = py::dict("gathered"_a = counters.gathered.load(),
                                             "attributes"_a = counters.attributes.load(),
                                             "device_copies"_a = counters.device_copies.load()));
 }
 
-constexpr const char* kIdentityDoc = R"(identity($module, value, /)
+constexpr const char* kIdentityDoc = R"(identity($module, value, /, *, cache=True)
 --
 
 The identity of a value: a 16-byte digest of what it is, wherever and however it is stored.
@@ -186,7 +215,14 @@ and shape have one identity in NumPy and torch, contiguous or strided, on the CP
 Contiguous memory is read in place; strided memory through at most 64 KiB of scratch a thread. Payloads of
 256 KiB and more are hashed without the GIL, of 1 MiB and more by get_num_threads() threads; the digest does
 not depend on it. Safe to call from any thread. Memory that another thread writes meanwhile gives the digest
-of some mixture. Nothing is cached, and nothing of the value is kept.
+of some mixture.
+
+The identity of a torch tensor of 128 KiB or more, or of such a NumPy array that is read-only down to its owner,
+is kept in a cache (cache_info()) and found again while its memory provably has not changed; nothing of the
+tensor is kept alive. A write that torch does not count for this very tensor is not seen: one through .numpy(),
+untyped_storage() or a raw pointer, through another tensor that .data or set_() gave the same storage, or into an
+array that was made writable for it. After such a write call forget(x) or pass cache=False, or turn the cache off
+with MMHASH_CACHE_SIZE=0.
 
 Raises TypeError for a value that has no identity (object, string, datetime and longdouble arrays; sparse,
 quantized, nested and meta tensors; sets; other classes), naming where in a nested value it stands;
@@ -203,13 +239,13 @@ The format is frozen (docs/SPEC.md): XXH3-128 (https://xxhash.com) over leaves o
 is not cryptographic: whoever chooses the content can make two contents with one identity.
 )";
 
-constexpr const char* kHashFeatureDoc = R"(hash_feature($module, feature, /)
+constexpr const char* kHashFeatureDoc = R"(hash_feature($module, feature, /, *, cache=True)
 --
 
 The first 64 bits of identity(feature), as a non-negative int.
 
 Takes the place of sglang.srt.managers.mm_utils.hash_feature, for every kind of feature: a tensor on any
-device, an array, a buffer, or a nested list of them. Threads, GIL, copies and errors are those of identity();
+device, an array, a buffer, or a nested list of them. Threads, GIL, copies, cache and errors are those of identity();
 None, which stands for a feature that was released, is a TypeError.
 
 >>> mmhash.hash_feature(b"pixels") == int.from_bytes(mmhash.identity(b"pixels")[:8], "big")
@@ -219,11 +255,50 @@ Traceback (most recent call last):
 TypeError: hash_feature expected a feature (tensor, array, buffer, or a nested list of them), found None; ...
 )";
 
+constexpr char kIdentityName[] = "identity";
+constexpr char kHashFeatureName[] = "hash_feature";
+
+template <py::object (*kFunction)(py::handle, bool), const char* kName>
+PyMethodDef method(const char* doc) {
+  // CPython's own way to put a function with another signature into the table.
+  auto* function = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call<kFunction, kName>));
+  return {kName, function, METH_FASTCALL | METH_KEYWORDS, doc};
+}
+
 PyMethodDef kHotFunctions[] = {
-    {"identity", call_one<identity_bytes>, METH_O, kIdentityDoc},
-    {"hash_feature", call_one<feature_hash>, METH_O, kHashFeatureDoc},
+    method<identity_bytes, kIdentityName>(kIdentityDoc),
+    method<feature_hash, kHashFeatureName>(kHashFeatureDoc),
     {nullptr, nullptr, 0, nullptr},
 };
+
+// Unsupported values are TypeErrors that name the argument.
+template <typename F>
+void refusing(const char* function, F f) {
+  try {
+    f();
+  } catch (const Unsupported& unsupported) {
+    throw py::type_error(std::string(function) + "() cannot take " + unsupported.what + "; " +
+                         unsupported.remedy);
+  }
+}
+
+py::tuple cache_stats() {
+  const CacheStats stats = cache().stats();
+  return py::make_tuple(stats.hits, stats.misses, stats.bypasses, stats.evictions, stats.invalidations,
+                        stats.maxsize, stats.currsize);
+}
+
+void cache_clear() {
+  Cache::Dropped dropped;
+  cache().clear(dropped);
+  release(dropped);
+}
+
+void cache_resize(std::size_t maxsize) {
+  Cache::Dropped dropped;
+  cache().resize(maxsize, dropped);
+  release(dropped);
+}
 
 }  // namespace
 
@@ -305,6 +380,11 @@ True
   m.def("set_isa", [](const std::string& name) { set_isa(name); });
   m.def("tensor_intake", &torch_intake);
   m.def("set_tensor_intake", &set_torch_intake);
+  m.def("cache_stats", &cache_stats);
+  m.def("cache_clear", &cache_clear);
+  m.def("cache_resize", &cache_resize);
+  m.def("freeze", [](py::handle value) { refusing("freeze", [&] { freeze(value); }); });
+  m.def("forget", [](py::handle value) { refusing("forget", [&] { forget(value); }); });
   m.def("data_pointer", &data_pointer,
         "The address that hashing would read in place, or 0 if it would gather.");
   m.def("identity_from_pieces",

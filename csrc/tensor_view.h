@@ -52,7 +52,8 @@ class TensorView {
   const Dtype* dtype = nullptr;
   const void* data = nullptr;
   Transform transform{};
-  bool on_device = false;  // the memory is not the CPU's: only dtype and shape are to be used
+  bool on_device = false;  // the memory is not the CPU's: `data` is an address and not to be read
+  bool temporary = false;  // the memory is a copy made for this view
 
   std::span<const std::int64_t> shape() const { return {shape_, static_cast<std::size_t>(ndim_)}; }
   std::span<const std::int64_t> strides() const { return {strides_, static_cast<std::size_t>(ndim_)}; }
@@ -93,6 +94,8 @@ bool read_buffer(py::handle value, TensorView& view);
 // Keeps a torch tensor's memory in place while the GIL is released; for tensors on the CPU.
 void hold_storage(py::handle value, TensorView& view);
 bool is_torch_tensor(py::handle value);
+bool is_plain_torch_tensor(py::handle value);  // a torch.Tensor or a Parameter, of no subclass
+bool is_numpy_array(py::handle value);
 
 // How torch tensors are read: see intake_torch.cpp. "none" until one was seen.
 const char* torch_intake();

@@ -105,14 +105,14 @@ Level sequence_level(py::handle sequence) {
 }
 
 // The rest of the kinds: true and a level for a value with parts, false and a digest for a buffer.
-bool open_level(py::handle value, std::vector<Level>& levels, Digest& digest) {
+bool open_level(py::handle value, std::vector<Level>& levels, Digest& digest, bool use_cache) {
   if (is_image(value)) {
     levels.push_back(image_level(value));
   } else if (is_mapping(value)) {
     levels.push_back(mapping_level(value));
   } else if (PyList_Check(value.ptr()) || PyTuple_Check(value.ptr())) {
     levels.push_back(sequence_level(value));
-  } else if (hash_buffer(value, digest)) {
+  } else if (hash_buffer(value, digest, use_cache)) {
     return false;
   } else {
     throw Unsupported{"a " + type_name(value),
@@ -185,10 +185,10 @@ void check_nesting(const std::vector<Level>& levels) {
   }
 }
 
-Digest walk(py::handle value, std::vector<Level>& levels) {
+Digest walk(py::handle value, std::vector<Level>& levels, bool use_cache) {
   Digest digest;
   for (;;) {
-    bool done = hash_leaf(value, digest) || !open_level(value, levels, digest);
+    bool done = hash_leaf(value, digest, use_cache) || !open_level(value, levels, digest, use_cache);
     if (!done) {
       check_nesting(levels);
     }
@@ -213,11 +213,11 @@ Digest walk(py::handle value, std::vector<Level>& levels) {
 
 }  // namespace
 
-Digest identity(py::handle value) {
+Digest identity(py::handle value, bool use_cache) {
   // The levels stand on the heap, so that no depth of nesting can exhaust the stack of the thread.
   std::vector<Level> levels;
   try {
-    return walk(value, levels);
+    return walk(value, levels, use_cache);
   } catch (const Unsupported& unsupported) {
     throw py::type_error("no identity for " + location(levels) + ": " + unsupported.what + "; " +
                          unsupported.remedy);

@@ -11,9 +11,16 @@ from mmhash._core import (
 )
 from mmhash._info import info
 from mmhash._version import __version__
+from mmhash.cache import CacheInfo, cache_clear, cache_info, cache_resize, forget, freeze
 
 __all__ = [
+    "CacheInfo",
     "__version__",
+    "cache_clear",
+    "cache_info",
+    "cache_resize",
+    "forget",
+    "freeze",
     "get_num_threads",
     "hash_feature",
     "identity",

@@ -70,7 +70,7 @@ def _bytes(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _resolved(tensor: torch.Tensor) -> torch.Tensor:
-    """A contiguous copy with the lazy conjugate and negative bits applied to the bits of the elements.
+    """A contiguous copy with the lazy conjugate and negative bits applied to the elements' bits.
 
     torch's own resolve_conj() and resolve_neg() do arithmetic, which on a GPU makes one NaN of all.
     """

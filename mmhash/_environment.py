@@ -8,7 +8,7 @@ DEFAULT_MAX_THREADS = 4  # more do not help: two to four cores already read at t
 
 
 def apply() -> None:
-    """Applies MMHASH_ISA and MMHASH_NUM_THREADS, or the defaults where they are not set or empty.
+    """Applies MMHASH_ISA, MMHASH_NUM_THREADS and MMHASH_CACHE_SIZE, or the defaults where not set.
 
     Raises ValueError naming the variable, what it holds and what is valid, so that a server with a
     typo fails when it starts and not with its first image.
@@ -27,6 +27,15 @@ def apply() -> None:
             "environment variable MMHASH_NUM_THREADS: expected a number of threads from 1 to 256, "
             f"found {threads!r}"
         ) from None
+
+    size = os.environ.get("MMHASH_CACHE_SIZE")
+    if size:
+        if not (size.isascii() and size.isdigit()):
+            raise ValueError(
+                "environment variable MMHASH_CACHE_SIZE: expected a number of entries from 0, "
+                f"found {size!r}"
+            )
+        _core.cache_resize(int(size))
 
 
 def _default_threads() -> int:

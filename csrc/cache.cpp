@@ -1,0 +1,166 @@
+#include "cache.h"
+
+#include <pthread.h>
+
+#include <iterator>
+#include <utility>
+
+namespace mmhash {
+
+void InFlight::finish() {
+  {
+    std::lock_guard lock(mutex_);
+    finished_ = true;
+  }
+  done_.notify_all();
+}
+
+void InFlight::wait() {
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [this] { return finished_; });
+}
+
+bool Cache::find(const CacheKey& key, Digest& digest, Watch& watch) {
+  std::lock_guard lock(mutex_);
+  const auto found = index_.find(key);
+  if (found == index_.end()) {
+    return false;
+  }
+  entries_.splice(entries_.begin(), entries_, found->second);
+  digest = found->second->digest;
+  watch = found->second->watch;
+  return true;
+}
+
+void Cache::hit() {
+  std::lock_guard lock(mutex_);
+  ++stats_.hits;
+}
+
+void Cache::miss() {
+  std::lock_guard lock(mutex_);
+  ++stats_.misses;
+}
+
+void Cache::bypass() {
+  std::lock_guard lock(mutex_);
+  ++stats_.bypasses;
+}
+
+void Cache::remove(Entries::iterator entry, Dropped& dropped) {
+  dropped.push_back(entry->watch);
+  index_.erase(entry->key);
+  entries_.erase(entry);
+}
+
+void Cache::evict(Dropped& dropped) {
+  while (entries_.size() > maxsize_) {
+    remove(std::prev(entries_.end()), dropped);
+    ++stats_.evictions;
+  }
+}
+
+void Cache::invalidate(const CacheKey& key, Dropped& dropped) {
+  std::lock_guard lock(mutex_);
+  if (const auto found = index_.find(key); found != index_.end()) {
+    remove(found->second, dropped);
+    ++stats_.invalidations;
+  }
+}
+
+void Cache::insert(const CacheKey& key, const Digest& digest, const Watch& watch, Dropped& dropped) {
+  std::lock_guard lock(mutex_);
+  if (const auto found = index_.find(key); found != index_.end()) {
+    remove(found->second, dropped);
+  }
+  entries_.push_front({key, digest, watch});
+  index_.emplace(key, entries_.begin());
+  evict(dropped);
+}
+
+void Cache::forget(std::uint64_t owner, Dropped& dropped) {
+  std::lock_guard lock(mutex_);
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    if (entry->key.owner == owner) {
+      remove(entry, dropped);
+      ++stats_.invalidations;
+    }
+    entry = next;
+  }
+}
+
+void Cache::clear(Dropped& dropped) {
+  std::lock_guard lock(mutex_);
+  for (const Entry& entry : entries_) {
+    dropped.push_back(entry.watch);
+  }
+  entries_.clear();
+  index_.clear();
+  stats_ = {};
+}
+
+void Cache::resize(std::size_t maxsize, Dropped& dropped) {
+  std::lock_guard lock(mutex_);
+  maxsize_ = maxsize;
+  evict(dropped);
+}
+
+CacheStats Cache::stats() const {
+  std::lock_guard lock(mutex_);
+  CacheStats stats = stats_;
+  stats.maxsize = maxsize_.load();
+  stats.currsize = entries_.size();
+  return stats;
+}
+
+std::shared_ptr<InFlight> Cache::begin(const CacheKey& key) {
+  std::lock_guard lock(mutex_);
+  std::shared_ptr<InFlight>& running = in_flight_[key];
+  if (running != nullptr) {
+    return running;
+  }
+  running = std::make_shared<InFlight>();
+  return nullptr;
+}
+
+void Cache::end(const CacheKey& key) {
+  std::shared_ptr<InFlight> running;
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto found = in_flight_.find(key); found != in_flight_.end()) {
+      running = std::move(found->second);
+      in_flight_.erase(found);
+    }
+  }
+  if (running != nullptr) {
+    running->finish();
+  }
+}
+
+namespace {
+std::atomic<Cache*> the_cache{nullptr};
+std::atomic<std::size_t> size_for_child{kDefaultCacheSize};
+}  // namespace
+
+Cache& cache() {
+  Cache* current = the_cache.load(std::memory_order_acquire);
+  if (current == nullptr) {
+    static const int registered = pthread_atfork(
+        [] {
+          if (const Cache* parent = the_cache.load()) {
+            size_for_child.store(parent->stats().maxsize);
+          }
+        },
+        nullptr, [] { the_cache.store(nullptr); });
+    (void)registered;
+    Cache* made = new Cache(size_for_child.load());
+    if (the_cache.compare_exchange_strong(current, made)) {
+      return *made;
+    }
+    delete made;
+  }
+  return *current;
+}
+
+}  // namespace mmhash

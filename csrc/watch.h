@@ -1,0 +1,45 @@
+// What the cache knows of a Python value: who owns its memory, and how to notice that the memory is not
+// what it was. The argument that this suffices is in cache.h. Everything here needs the GIL.
+#pragma once
+
+#include <cstddef>
+
+#include "cache.h"
+#include "tensor_view.h"
+
+namespace mmhash {
+
+// Payloads below this are hashed without asking the cache. Measured: see watch.cpp.
+inline constexpr std::size_t kCacheMinBytes = std::size_t{128} << 10;
+
+// A value whose memory can be recognised.
+struct Subject {
+  CacheKey key;
+  std::uint64_t version = 0;
+  bool counted = false;   // the version counts the writes
+  bool writable = false;  // a NumPy array or a buffer that can be written
+};
+
+// Who the value is. False if it cannot be recognised later: its identity is then computed each time.
+bool identify(py::handle value, const TensorView& view, Subject& subject);
+
+// True if an entry with this watch holds for the subject that found it.
+bool is_current(const Watch& watch, const Subject& subject);
+
+// True if the memory cannot change without the watch noticing, or the caller has frozen it. Asked before an
+// entry is made, not for a hit: what it asks of a storage does not change while the storage lives.
+bool is_cacheable(py::handle value, const Subject& subject);
+
+// A watch for a new entry, made before the memory is read. False if none can be had.
+bool make_watch(py::handle value, const Subject& subject, Watch& watch);
+void release(const Watch& watch);
+void release(const Cache::Dropped& dropped);
+
+// The caller says that the memory of a tensor, array or buffer will not change until unfreeze() or the end
+// of its owner. TypeError for other values, and for objects without weak references, whose end
+// could not be noticed.
+void freeze(py::handle value);
+// Ends that, and forgets every entry of the same owner.
+void forget(py::handle value);
+
+}  // namespace mmhash
