@@ -1,6 +1,7 @@
 """Builds the native module by driving CMake; the rest of the package is in pyproject.toml."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,11 @@ class CMakeBuild(build_ext):
         output = Path(self.get_ext_fullpath(ext.name)).resolve().parent
         build = Path(self.build_temp).resolve()
         build.mkdir(parents=True, exist_ok=True)
+        generator = ["-G", "Ninja"] if shutil.which("ninja") else []  # a build requirement
+        if "CMAKE_GENERATOR" in os.environ:
+            generator = []
         self.cmake(
+            *generator,
             "-S",
             str(ROOT),
             "-B",

@@ -68,18 +68,30 @@ void Cache::invalidate(const CacheKey& key, Dropped& dropped) {
   }
 }
 
-void Cache::insert(const CacheKey& key, const Digest& digest, const Watch& watch, Dropped& dropped) {
+void Cache::insert(const CacheKey& key, const Digest& digest, const Watch& watch, std::uint64_t forgets,
+                   Dropped& dropped) {
   std::lock_guard lock(mutex_);
+  dropped.reserve(dropped.size() + 2);  // so that nothing below can fail once the entry stands
+  if (forgets != forgets_.load()) {
+    dropped.push_back(watch);
+    return;
+  }
   if (const auto found = index_.find(key); found != index_.end()) {
     remove(found->second, dropped);
   }
   entries_.push_front({key, digest, watch});
-  index_.emplace(key, entries_.begin());
+  try {
+    index_.emplace(key, entries_.begin());
+  } catch (...) {
+    entries_.pop_front();
+    throw;
+  }
   evict(dropped);
 }
 
 void Cache::forget(std::uint64_t owner, Dropped& dropped) {
   std::lock_guard lock(mutex_);
+  ++forgets_;
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const auto next = std::next(entry);
     if (entry->key.owner == owner) {
@@ -92,6 +104,7 @@ void Cache::forget(std::uint64_t owner, Dropped& dropped) {
 
 void Cache::clear(Dropped& dropped) {
   std::lock_guard lock(mutex_);
+  ++forgets_;
   for (const Entry& entry : entries_) {
     dropped.push_back(entry.watch);
   }
@@ -112,6 +125,15 @@ CacheStats Cache::stats() const {
   stats.maxsize = maxsize_.load();
   stats.currsize = entries_.size();
   return stats;
+}
+
+std::vector<std::pair<CacheKey, Watch>> Cache::entries() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::pair<CacheKey, Watch>> all;
+  for (const Entry& entry : entries_) {
+    all.emplace_back(entry.key, entry.watch);
+  }
+  return all;
 }
 
 std::shared_ptr<InFlight> Cache::begin(const CacheKey& key) {

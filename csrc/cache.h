@@ -1,7 +1,7 @@
 // A bounded LRU cache of identities, keyed by who a tensor is instead of what it holds.
 //
-// Why a hit is never wrong
-// ------------------------
+// What a hit rests on
+// -------------------
 // An entry says: this memory, read with this layout, had this identity. A hit needs proof that it is
 // the same memory and that nobody has written it since. An address proves neither: of 20,000 tensors
 // made after a free, 6,666 got the freed one's address.
@@ -25,9 +25,11 @@
 //    pinned memory (staging buffers that copies fill), devices (CUDA graphs write them), writable
 //    arrays and buffers; unless the caller has said that they will not change (freeze).
 //
-// What remains is a write that torch does not count into memory that torch owns: through .numpy(), a
-// tensor made by .data or set_() over the same storage, untyped_storage(), or a raw pointer; and a
-// NumPy array made writable again. The docstring of identity() says so.
+// What remains is a write that torch does not count for the tensor at hand, into memory that torch owns:
+// through .numpy(), untyped_storage() or a raw pointer; by torch.distributed's collectives and receives, a
+// custom or Triton kernel; through a tensor that shares the storage and is no view (made by .data, set_(),
+// copy.copy, a deepcopy of several views, unsafe_chunk); and into a read-only NumPy array through a view made
+// while it was writable. The docstring of identity() says so.
 //
 // This file knows no Python: an owner is a number and a watch is opaque. Thread-safe; one mutex, which is
 // never held while Python code may run, because that code may come back here.
@@ -42,6 +44,7 @@
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "tree.h"
@@ -95,14 +98,19 @@ class Cache {
   void miss();
   void bypass();
 
-  // Adds or replaces an entry, evicting the oldest beyond maxsize. With maxsize 0 it is dropped at once.
-  void insert(const CacheKey& key, const Digest& digest, const Watch& watch, Dropped& dropped);
+  // Adds or replaces an entry, evicting the oldest beyond maxsize. Drops the new one if anything was
+  // forgotten since the caller asked for `forgets`, which it did before it read the memory: forget() and the
+  // write that follows it may have come in between.
+  void insert(const CacheKey& key, const Digest& digest, const Watch& watch, std::uint64_t forgets,
+              Dropped& dropped);
+  std::uint64_t forgets() const { return forgets_.load(); }
 
   // Removes all entries of one owner, or all. The statistics survive the former and not the latter.
   void forget(std::uint64_t owner, Dropped& dropped);
   void clear(Dropped& dropped);
   void resize(std::size_t maxsize, Dropped& dropped);
   CacheStats stats() const;
+  std::vector<std::pair<CacheKey, Watch>> entries() const;
   bool enabled() const { return maxsize_.load(std::memory_order_relaxed) > 0; }
 
   // Null if nobody is hashing this memory: then the caller is, until it calls end(), which it must.
@@ -133,6 +141,7 @@ class Cache {
   std::unordered_map<CacheKey, Entries::iterator, Hash> index_;
   std::unordered_map<CacheKey, std::shared_ptr<InFlight>, Hash> in_flight_;
   std::atomic<std::size_t> maxsize_;
+  std::atomic<std::uint64_t> forgets_{0};
   CacheStats stats_;
 };
 
@@ -140,6 +149,8 @@ class Cache {
 // middle of a change there.
 Cache& cache();
 
-inline constexpr std::size_t kDefaultCacheSize = 4096;
+// Off until it is asked for: what remains (above) includes writes that serving code makes as a matter of
+// course, such as a collective into a tensor that is used again, and only its author can rule them out.
+inline constexpr std::size_t kDefaultCacheSize = 0;
 
 }  // namespace mmhash

@@ -33,8 +33,22 @@ inline std::optional<Digest> look_up(const Subject& subject) {
 // cheaper than doing the same: from kParallelBytes on, as hashing takes all cores already.
 template <typename Compute>
 Digest compute_once(py::handle value, const TensorView& view, const Subject& subject, Compute compute) {
-  const bool shared = view.bytes() >= kParallelBytes && !view.on_device;
-  if (shared) {
+  const std::uint64_t forgets = cache().forgets();
+  // First of all, since it calls torch, and from there other code may come back for the same memory.
+  NewWatch watch(value, subject);
+  if (!watch.made()) {
+    cache().bypass();
+    return compute();
+  }
+  struct End {
+    const CacheKey* key = nullptr;
+    ~End() {
+      if (key != nullptr) {
+        cache().end(*key);
+      }
+    }
+  } end;
+  if (view.bytes() >= kParallelBytes && !view.on_device) {
     if (const auto other = cache().begin(subject.key)) {
       without_gil([&] { other->wait(); });
       if (const auto found = look_up(subject)) {
@@ -43,36 +57,16 @@ Digest compute_once(py::handle value, const TensorView& view, const Subject& sub
       cache().miss();
       return compute();  // the other one failed, or the memory has changed since
     }
+    end.key = &subject.key;
   }
-  struct End {
-    const CacheKey* key;
-    ~End() {
-      if (key != nullptr) {
-        cache().end(*key);
-      }
-    }
-  } end{shared ? &subject.key : nullptr};
   cache().miss();
-  Watch watch;
-  const bool watched = make_watch(value, subject, watch);
-  Cache::Dropped dropped;
-  try {
-    const Digest digest = compute();
-    if (watched) {
-      cache().insert(subject.key, digest, watch, dropped);
-      release(dropped);
-    }
-    return digest;
-  } catch (...) {
-    if (watched) {
-      release(watch);
-    }
-    throw;
-  }
+  const Digest digest = compute();
+  watch.store(digest, forgets, view.bytes());
+  return digest;
 }
 
 template <typename Compute>
-Digest through_cache(py::handle value, const TensorView& view, bool use_cache, Compute compute) {
+Digest through_cache(py::handle value, TensorView& view, bool use_cache, Compute compute) {
   if (!use_cache || view.bytes() < kCacheMinBytes || !cache().enabled()) {
     return compute();
   }
@@ -84,6 +78,8 @@ Digest through_cache(py::handle value, const TensorView& view, bool use_cache, C
   if (const auto found = look_up(subject)) {
     return *found;
   }
+  // Up to here no other thread has run since the address was read; from here on torch's methods are called.
+  hold_memory(value, view);
   if (!is_cacheable(value, subject)) {
     cache().bypass();
     return compute();

@@ -9,8 +9,12 @@
 #pragma once
 
 #include <Python.h>
-#include <cxxabi.h>
 #include <unistd.h>
+
+#include <cstddef>  // a header of the standard library, which says whose it is
+#ifdef __GLIBCXX__
+#include <cxxabi.h>
+#endif
 
 namespace mmhash {
 
@@ -20,6 +24,7 @@ void without_gil(F f) {
   struct Released {
     PyThreadState* state = PyEval_SaveThread();
     void take_back() {
+#ifdef __GLIBCXX__
       try {
         PyEval_RestoreThread(state);
       } catch (abi::__forced_unwind&) {
@@ -30,6 +35,9 @@ void without_gil(F f) {
           pause();
         }
       }
+#else
+      PyEval_RestoreThread(state);
+#endif
     }
   } released;
   try {

@@ -1,5 +1,7 @@
 // numpy.ndarray and NumPy scalars -> TensorView, through the buffer protocol; and any other buffer's bytes.
+#include <algorithm>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 #include "tensor_view.h"
@@ -72,33 +74,8 @@ const Dtype* format_dtype(std::string_view format, Py_ssize_t itemsize, bool& sw
   throw Unsupported{"a " + type_name(value) + " of dtype " + dtype, remedy};
 }
 
-void read_array(py::handle array, py::handle value, TensorView& view);
-
-// Dtypes that NumPy does not export as buffers: those of ml_dtypes are read as integers of their size and
-// keep their name; datetime64 and the like are refused.
-void read_extension_array(py::handle array, py::handle value, TensorView& view) {
-  const py::object dtype = array.attr("dtype");
-  const std::string name = py::str(dtype.attr("name"));
-  const Dtype* known = find_dtype(name);
-  if (known == nullptr) {
-    refuse_array(value);
-  }
-  const std::string bits = std::to_string(8 * known->itemsize);
-  read_array(array.attr("view")("uint" + bits), value, view);
-  view.dtype = known;
-  view.transform.swap_bytes = !py::cast<bool>(dtype.attr("isnative"));
-}
-
-// `array` is read; `value`, which it was made from, is what messages name.
-void read_array(py::handle array, py::handle value, TensorView& view) {
-  if (!view.buffer.acquire(array, PyBUF_RECORDS_RO)) {
-    if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_TypeError) ||
-        PyErr_ExceptionMatches(PyExc_BufferError)) {
-      PyErr_Clear();
-      return read_extension_array(array, value, view);
-    }
-    throw py::error_already_set();
-  }
+// From the buffer that the view has acquired; `value` is what messages name.
+void read_export(py::handle value, TensorView& view) {
   const Py_buffer& buffer = *view.buffer;
   const std::string_view format = buffer.format == nullptr ? "B" : buffer.format;
   const Dtype* dtype = format_dtype(format, buffer.itemsize, view.transform.swap_bytes);
@@ -109,6 +86,39 @@ void read_array(py::handle array, py::handle value, TensorView& view) {
   view.data = buffer.buf;
   view.set_layout(*dtype, buffer.ndim, reinterpret_cast<const std::int64_t*>(buffer.shape),
                   reinterpret_cast<const std::int64_t*>(buffer.strides), 1);
+}
+
+// Dtypes that NumPy does not export as buffers: those of ml_dtypes are read as integers of their size and
+// keep their name; datetime64 and the like are refused.
+void read_extension_array(py::handle array, py::handle value, TensorView& view) {
+  const py::object dtype = array.attr("dtype");
+  const std::string name = py::str(dtype.attr("name"));
+  const Dtype* known = find_dtype(name);
+  if (known == nullptr) {
+    refuse_array(value);
+  }
+  // NumPy's own method, whatever a subclass has in its place.
+  const py::handle type(numpy.array);
+  const std::string integer = "uint" + std::to_string(8 * known->itemsize);
+  if (!view.buffer.acquire(type.attr("view")(array, integer, type), PyBUF_RECORDS_RO)) {
+    throw py::error_already_set();
+  }
+  read_export(value, view);
+  view.dtype = known;
+  view.transform.swap_bytes = !py::cast<bool>(dtype.attr("isnative"));
+}
+
+// `array` is read; `value`, which it was made from, is what messages name.
+void read_array(py::handle array, py::handle value, TensorView& view) {
+  if (view.buffer.acquire(array, PyBUF_RECORDS_RO)) {
+    return read_export(value, view);
+  }
+  if (!PyErr_ExceptionMatches(PyExc_ValueError) && !PyErr_ExceptionMatches(PyExc_TypeError) &&
+      !PyErr_ExceptionMatches(PyExc_BufferError)) {
+    throw py::error_already_set();
+  }
+  PyErr_Clear();
+  read_extension_array(array, value, view);
 }
 
 // True if the format's elements are addresses, whose bytes say nothing about the value.
@@ -175,7 +185,15 @@ bool read_buffer(py::handle value, TensorView& view) {
   std::int64_t shape[PyBUF_MAX_NDIM + 1];
   std::int64_t strides[PyBUF_MAX_NDIM + 1];
   std::copy_n(buffer.shape, buffer.ndim, shape);
-  std::copy_n(buffer.strides, buffer.ndim, strides);
+  if (buffer.strides != nullptr) {
+    std::copy_n(buffer.strides, buffer.ndim, strides);
+  } else {  // ctypes fills in none, asked for or not: the memory is C-contiguous then
+    std::int64_t step = buffer.itemsize;
+    for (int d = buffer.ndim - 1; d >= 0; --d) {
+      strides[d] = step;
+      step *= shape[d];
+    }
+  }
   shape[buffer.ndim] = buffer.itemsize;
   strides[buffer.ndim] = 1;
   view.data = buffer.buf;

@@ -44,6 +44,7 @@ struct Torch {
   Intake intake = Intake::None;
 };
 Torch torch;
+
 Intake forced = Intake::None;
 
 const dlpack::ExchangeApi* find_exchange_api(py::handle tensor_type) {
@@ -152,16 +153,17 @@ const Dtype& read_dtype(py::handle value) {
   return kDtypes[PyLong_AsSize_t(index)];
 }
 
-const void* read_data_ptr(py::handle value) {
+// The data_ptr() of a tensor, or of its storage.
+std::uintptr_t read_data_ptr(py::handle owner, py::handle value) {
   try {
-    return reinterpret_cast<const void*>(py::cast<std::uintptr_t>(value.attr("data_ptr")()));
+    return py::cast<std::uintptr_t>(owner.attr("data_ptr")());
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_RuntimeError)) {
       throw;
     }
   }
-  throw Unsupported{"a " + type_name(value) + " that has no memory of its own",
-                    "hash it outside of vmap, grad and other function transforms"};
+  throw Unsupported{"a " + type_name(value) + " whose memory was released, or that has none of its own",
+                    "hash it before its storage is resized, and outside of vmap, grad and other transforms"};
 }
 
 void read_by_attributes(py::handle value, TensorView& view) {
@@ -178,7 +180,10 @@ void read_by_attributes(py::handle value, TensorView& view) {
   }
   view.set_layout(dtype, static_cast<int>(ndim), extents.data(), steps.data(), dtype.itemsize);
   view.on_device = std::string(py::str(value.attr("device").attr("type"))) != "cpu";
-  view.data = read_data_ptr(value);
+  if (!view.on_device || py::cast<bool>(value.attr("is_cuda"))) {
+    view.data =
+        reinterpret_cast<const void*>(read_data_ptr(value, value));  // other devices may have no addresses
+  }
 }
 
 // False if this tensor cannot be read this way; the attributes then tell why.
@@ -209,6 +214,17 @@ bool is_torch_tensor(py::handle value) {
   return PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(torch.tensor)) != 0;
 }
 
+namespace {
+
+void read_memory(py::handle value, Intake intake, TensorView& view) {
+  if (intake != Intake::DlpackExchange || !read_by_exchange(value, view)) {
+    read_by_attributes(value, view);
+    hold_memory(value, view);  // other threads may have run between the attributes
+  }
+}
+
+}  // namespace
+
 bool is_plain_torch_tensor(py::handle value) {
   PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value.ptr()));
   return type != nullptr && (type == torch.tensor || type == torch.parameter);
@@ -225,16 +241,25 @@ bool read_torch(py::handle value, TensorView& view) {
     view.temporary = true;
     return read_dlpack(plain, view);
   }
-  if (intake != Intake::DlpackExchange || !read_by_exchange(value, view)) {
-    read_by_attributes(value, view);
-  }
-  view.transform.negate = flag(value, torch.is_neg);
+  // Before the address is read: torch's methods release the GIL, and from the address to the end of the hash
+  // (or to hold_storage) no other thread may run, since it could assign `.data`.
+  const bool negate = flag(value, torch.is_neg);
+  read_memory(value, intake, view);
   if (view.dtype->element_class == ElementClass::Complex) {
     view.transform.conjugate = flag(value, torch.is_conj);
+    read_memory(value, intake, view);
   }
-  if (!view.on_device && view.bytes() > 0 && view.data == nullptr) {
-    throw Unsupported{"a " + type_name(value) + " whose memory was released",
-                      "hash it before its storage is resized or its feature is dropped"};
+  view.transform.negate = negate;
+  if (negate && (view.dtype->element_class == ElementClass::Bool || view.dtype->name.starts_with("float8"))) {
+    throw Unsupported{"a " + type_name(value) + " of dtype " + dtype_text(value) +
+                          " with the negative bit, which torch itself cannot resolve",
+                      "hash the tensor that it is a view of"};
+  }
+  if (!view.on_device && view.bytes() > 0) {
+    // A released storage is null, and a view of it null plus an offset, which is no address of a heap.
+    if (reinterpret_cast<std::uintptr_t>(view.data) < (std::uintptr_t{1} << 32)) {
+      hold_memory(value, view);
+    }
   }
   return true;
 }
@@ -245,7 +270,10 @@ bool read_torch(py::handle value, TensorView& view) {
 // data race in torch itself, and stays one.)
 void hold_storage(py::handle value, TensorView& view) {
   view.owner = value.attr("untyped_storage")();
-  const auto begin = py::cast<std::uintptr_t>(view.owner.attr("data_ptr")());
+  if (view.bytes() == 0) {
+    return;
+  }
+  const std::uintptr_t begin = read_data_ptr(view.owner, value);
   const auto size = py::cast<std::uintptr_t>(view.owner.attr("nbytes")());
   std::uintptr_t extent = view.dtype->itemsize;
   for (std::size_t d = 0; d < view.shape().size(); ++d) {

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cached.h"
 #include "counters.h"
@@ -38,14 +41,24 @@ Digest tensor_digest(py::handle value, TensorView& view) {
   if (view.on_device) {
     count(counters.device_copies);
     // The one place that calls up into Python: a device's memory is the framework's business.
-    const py::object digest = py::module_::import("mmhash._device").attr("identity")(value);
+    py::object tensor = py::reinterpret_borrow<py::object>(value);
+    if (!is_torch_tensor(value)) {
+      try {
+        tensor = py::module_::import("torch").attr("from_dlpack")(value);
+      } catch (py::error_already_set& error) {
+        throw Unsupported{"a " + type_name(value) + " on a device that torch cannot read here (" +
+                              std::string(py::str(error.value())) + ")",
+                          "copy it to the CPU first"};
+      }
+    }
+    const py::object digest = py::module_::import("mmhash._device").attr("identity")(tensor);
     const std::string bytes = py::cast<py::bytes>(digest);
     Digest out;
     std::copy_n(bytes.begin(), out.size(), out.begin());
     return out;
   }
-  if (view.bytes() >= kGilReleaseBytes && is_torch_tensor(value)) {
-    hold_storage(value, view);
+  if (view.bytes() >= kHoldBytes) {
+    hold_memory(value, view);
   }
   Frame frame(*view.dtype, view.shape());
   const Payload payload = view.payload();

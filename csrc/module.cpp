@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -84,6 +85,8 @@ PyObject* call(PyObject*, PyObject* const* arguments, Py_ssize_t positional, PyO
     error.set_error();
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
+  } catch (const std::length_error& error) {  // a container of more than memory can hold
+    PyErr_SetString(PyExc_ValueError, error.what());
   } catch (const std::exception& error) {
     PyErr_SetString(PyExc_RuntimeError, error.what());
   }
@@ -100,12 +103,21 @@ void read_contiguous(py::handle data, TensorView& view) {
       throw Unsupported{"a " + type_name(data) + " that is not on the CPU",
                         "call .cpu() first, or use identity()"};
     }
-    if (view.bytes() >= kGilReleaseBytes && is_torch_tensor(data)) {
-      hold_storage(data, view);
+    if (view.bytes() >= kHoldBytes) {
+      hold_memory(data, view);
     }
   } catch (const Unsupported& unsupported) {
     throw py::type_error("expected a buffer or a contiguous CPU tensor, found " + unsupported.what + "; " +
                          unsupported.remedy);
+  }
+}
+
+// A number as text; one of more digits than Python converts (4300) by its size.
+std::string int_text(py::handle number) {
+  try {
+    return py::str(number);
+  } catch (py::error_already_set&) {
+    return "a larger number";
   }
 }
 
@@ -116,7 +128,7 @@ std::uint64_t to_seed(py::handle seed) {
       return value;
     }
     PyErr_Clear();
-    throw py::value_error("seed: expected an int from 0 to 2**64 - 1, found " + std::string(py::str(seed)));
+    throw py::value_error("seed: expected an int from 0 to 2**64 - 1, found " + int_text(seed));
   }
   throw py::type_error("seed: expected an int from 0 to 2**64 - 1, found a " + type_name(seed));
 }
@@ -125,6 +137,12 @@ template <typename F>
 void with_contiguous_bytes(py::handle data, F f) {
   TensorView view;
   read_contiguous(data, view);
+  view.transform.swap_bytes = false;  // the bytes as they stand
+  if (!view.transform.none()) {
+    throw py::value_error(
+        "expected the bytes of the elements, found a " + type_name(data) +
+        " with a lazy conjugate or negative bit; call .resolve_conj() and .resolve_neg() first");
+  }
   const Payload payload = view.payload();
   if (!payload.in_place()) {
     throw py::value_error("expected contiguous memory, found a strided " + type_name(data) +
@@ -165,7 +183,7 @@ void py_set_num_threads(py::handle n) {
   const long long number = PyLong_AsLongLongAndOverflow(n.ptr(), &overflow);
   if (overflow != 0 || number < 1 || number > kMaxThreads) {
     throw py::value_error("expected a number of threads from 1 to " + std::to_string(kMaxThreads) +
-                          ", found " + std::string(py::str(n)));
+                          ", found " + int_text(n));
   }
   set_num_threads(static_cast<unsigned>(number));
 }
@@ -217,12 +235,12 @@ Contiguous memory is read in place; strided memory through at most 64 KiB of scr
 not depend on it. Safe to call from any thread. Memory that another thread writes meanwhile gives the digest
 of some mixture.
 
-The identity of a torch tensor of 128 KiB or more, or of such a NumPy array that is read-only down to its owner,
-is kept in a cache (cache_info()) and found again while its memory provably has not changed; nothing of the
-tensor is kept alive. A write that torch does not count for this very tensor is not seen: one through .numpy(),
-untyped_storage() or a raw pointer, through another tensor that .data or set_() gave the same storage, or into an
-array that was made writable for it. After such a write call forget(x) or pass cache=False, or turn the cache off
-with MMHASH_CACHE_SIZE=0.
+With the cache on (MMHASH_CACHE_SIZE or cache_resize(); it is off by default), the identity of a torch tensor of
+128 KiB or more, or of such a NumPy array that is read-only down to its owner, is kept and found again while its
+memory has not changed as far as torch's version counter tells; nothing of the tensor is kept alive. Not seen are
+writes through .numpy(), untyped_storage() or a raw pointer, by collectives and custom kernels, or through another
+tensor over the same storage that is no view of this one (.data, set_(), copy.copy), nor into an array through a view
+made while it was writable: after one, call forget(x) or pass cache=False.
 
 Raises TypeError for a value that has no identity (object, string, datetime and longdouble arrays; sparse,
 quantized, nested and meta tensors; sets; other classes), naming where in a nested value it stands;
@@ -271,17 +289,6 @@ PyMethodDef kHotFunctions[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
-// Unsupported values are TypeErrors that name the argument.
-template <typename F>
-void refusing(const char* function, F f) {
-  try {
-    f();
-  } catch (const Unsupported& unsupported) {
-    throw py::type_error(std::string(function) + "() cannot take " + unsupported.what + "; " +
-                         unsupported.remedy);
-  }
-}
-
 py::tuple cache_stats() {
   const CacheStats stats = cache().stats();
   return py::make_tuple(stats.hits, stats.misses, stats.bypasses, stats.evictions, stats.invalidations,
@@ -306,6 +313,14 @@ PYBIND11_MODULE(_core, m) {
   // The docstrings carry their own signature line, which inspect.signature() reads.
   py::options options;
   options.disable_function_signatures();
+  py::register_local_exception_translator([](std::exception_ptr pointer) {
+    try {
+      std::rethrow_exception(pointer);
+    } catch (const Unsupported& unsupported) {
+      const std::string message = "cannot take " + unsupported.what + "; " + unsupported.remedy;
+      PyErr_SetString(PyExc_TypeError, message.c_str());
+    }
+  });
   m.doc() = "The native part of mmhash; use the names of the package instead.";
 
   PyModule_AddFunctions(m.ptr(), kHotFunctions);
@@ -383,8 +398,8 @@ True
   m.def("cache_stats", &cache_stats);
   m.def("cache_clear", &cache_clear);
   m.def("cache_resize", &cache_resize);
-  m.def("freeze", [](py::handle value) { refusing("freeze", [&] { freeze(value); }); });
-  m.def("forget", [](py::handle value) { refusing("forget", [&] { forget(value); }); });
+  m.def("freeze", &freeze);
+  m.def("forget", &forget);
   m.def("data_pointer", &data_pointer,
         "The address that hashing would read in place, or 0 if it would gather.");
   m.def("identity_from_pieces",

@@ -1,5 +1,7 @@
 #include "tensor_view.h"
 
+#include <algorithm>
+
 namespace mmhash {
 namespace {
 
@@ -45,16 +47,23 @@ const Dtype* dlpack_dtype(dlpack::DataType type) {
 
 void TensorView::set_layout(const Dtype& type, int ndim, const std::int64_t* shape,
                             const std::int64_t* strides, std::int64_t stride_unit) {
+  if (ndim < 0 || std::any_of(shape, shape + ndim, [](std::int64_t n) { return n < 0; })) {
+    throw Unsupported{"a tensor with a negative dimension or number of dimensions", "export it anew"};
+  }
   if (ndim > kMaxDims) {
     throw Unsupported{"a tensor of " + std::to_string(ndim) + " dimensions",
                       "identity v1 has at most 255: reshape it"};
   }
   dtype = &type;
   ndim_ = ndim;
-  std::int64_t dense = type.itemsize;
+  std::copy_n(shape, ndim, shape_);
+  if (!checked_size(this->shape(), type.itemsize, bytes_)) {
+    throw Unsupported{"a tensor of more than 2**63 bytes", "hash it in parts"};
+  }
+  const bool empty = bytes_ == 0;
+  std::int64_t dense = type.itemsize;  // fits, as the size does
   for (int d = ndim - 1; d >= 0; --d) {
-    shape_[d] = shape[d];
-    if (shape[d] == 1) {
+    if (empty || shape[d] == 1) {
       strides_[d] = 0;  // whatever it was means nothing, and scaling it might overflow
     } else if (strides != nullptr) {
       strides_[d] = strides[d] * stride_unit;
@@ -62,9 +71,6 @@ void TensorView::set_layout(const Dtype& type, int ndim, const std::int64_t* sha
       strides_[d] = dense;
       dense *= shape[d];
     }
-  }
-  if (!checked_size(this->shape(), type.itemsize, bytes_)) {
-    throw Unsupported{"a tensor of more than 2**63 bytes", "hash it in parts"};
   }
 }
 

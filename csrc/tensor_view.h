@@ -88,14 +88,26 @@ inline bool read_tensor(py::handle value, TensorView& view) {
   return read_torch(value, view) || read_numpy(value, view) || read_dlpack(value, view);
 }
 
-// The bytes of any object with the buffer protocol, in C order, as a view of unsigned integers.
-bool read_buffer(py::handle value, TensorView& view);
-
-// Keeps a torch tensor's memory in place while the GIL is released; for tensors on the CPU.
+// Keeps the memory of a torch tensor on the CPU in place from now on. Other views hold theirs already.
+// To be called before the GIL is released, be it by one of torch's own methods.
 void hold_storage(py::handle value, TensorView& view);
 bool is_torch_tensor(py::handle value);
 bool is_plain_torch_tensor(py::handle value);  // a torch.Tensor or a Parameter, of no subclass
 bool is_numpy_array(py::handle value);
+
+// From this size on the storage is asked whether it still holds the tensor, for 0.3 us. A smaller block is
+// one of the heap's, where a storage that was shrunk, but not released, makes us read a neighbour and not
+// crash.
+inline constexpr std::size_t kHoldBytes = std::size_t{64} << 10;
+
+inline void hold_memory(py::handle value, TensorView& view) {
+  if (is_torch_tensor(value) && !view.on_device && !view.owner) {
+    hold_storage(value, view);
+  }
+}
+
+// The bytes of any object with the buffer protocol, in C order, as a view of unsigned integers.
+bool read_buffer(py::handle value, TensorView& view);
 
 // How torch tensors are read: see intake_torch.cpp. "none" until one was seen.
 const char* torch_intake();

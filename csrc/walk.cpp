@@ -38,8 +38,11 @@ bool is_mapping(py::handle value) {
   if (PyDict_Check(value.ptr())) {
     return true;
   }
-  static PyObject* const mapping =
-      py::object(py::module_::import("collections.abc").attr("Mapping")).release().ptr();
+  // No initializer: another thread would wait for it with the GIL, which the import gives up.
+  static PyObject* mapping = nullptr;
+  if (mapping == nullptr) {
+    mapping = py::object(py::module_::import("collections.abc").attr("Mapping")).release().ptr();
+  }
   const int is = PyObject_IsInstance(value.ptr(), mapping);
   if (is < 0) {
     throw py::error_already_set();
@@ -143,7 +146,12 @@ std::string key_text(py::handle key) {
   if (!PyUnicode_CheckExact(key.ptr()) && !PyLong_CheckExact(key.ptr())) {
     return "<" + type_name(key) + ">";  // its repr could be anything
   }
-  std::string text = py::str(py::repr(key).attr("encode")("ascii", "backslashreplace").attr("decode")());
+  std::string text;
+  try {
+    text = py::str(py::repr(key).attr("encode")("ascii", "backslashreplace").attr("decode")());
+  } catch (py::error_already_set&) {
+    return "<" + type_name(key) + ">";  // such as an int of more digits than Python converts
+  }
   if (text.front() == '\'' && text.find('"') == std::string::npos) {
     text.front() = text.back() = '"';
   }
@@ -172,7 +180,14 @@ std::string location(const std::vector<Level>& levels) {
 
 void check_nesting(const std::vector<Level>& levels) {
   const py::object& newest = levels.back().source;
-  if (levels.size() > kMaxDepth) {
+  // An image and its palette's pair are part of a leaf.
+  std::size_t depth = levels.size();
+  if (levels.back().kind == 'P') {
+    depth -= 1;
+  } else if (levels.size() >= 2 && levels[levels.size() - 2].kind == 'P') {
+    depth -= 2;
+  }
+  if (depth > kMaxDepth) {
     throw py::value_error("expected at most " + std::to_string(kMaxDepth) +
                           " lists and mappings within each other, found more; flatten the value");
   }

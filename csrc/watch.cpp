@@ -1,5 +1,6 @@
 #include "watch.h"
 
+#include <algorithm>
 #include <cstring>
 #include <unordered_map>
 #include <utility>
@@ -17,8 +18,9 @@ std::uint64_t address(const void* pointer) {
 // What is asked of torch, looked up once and kept for ever. Only used once a torch tensor was seen.
 struct Names {
   PyObject* storage_type = py::object(py::module_::import("torch").attr("UntypedStorage")).release().ptr();
-  // What a sentinel's data is: a CPU tensor of no elements.
-  PyObject* empty = py::object(py::module_::import("torch").attr("empty")(0)).release().ptr();
+  // What a sentinel's data is: a CPU tensor of no elements, whatever the default device is just now.
+  PyObject* empty =
+      py::object(py::module_::import("torch").attr("empty")(0, py::arg("device") = "cpu")).release().ptr();
   PyObject* cdata = PyUnicode_InternFromString("_cdata");
   PyObject* data = PyUnicode_InternFromString("data");
   PyObject* detach = PyUnicode_InternFromString("detach");
@@ -34,8 +36,24 @@ struct Names {
 };
 
 const Names& names() {
-  static const Names* const looked_up = new Names;
+  // No initializer: another thread would wait for it with the GIL, which looking up gives up.
+  static const Names* looked_up = nullptr;
+  if (looked_up == nullptr) {
+    looked_up = new Names;
+  }
   return *looked_up;
+}
+
+// What a sentinel's data is: a CPU tensor of no elements. Null under a mode that makes other tensors of it.
+PyObject* empty_tensor() {
+  static PyObject* kept = nullptr;
+  if (kept == nullptr) {
+    py::object made = py::module_::import("torch").attr("empty")(0, py::arg("device") = "cpu");
+    if (is_plain_torch_tensor(made) && py::cast<bool>(made.attr("is_cpu"))) {
+      kept = made.release().ptr();
+    }
+  }
+  return kept;
 }
 
 py::object checked(PyObject* result) {
@@ -87,22 +105,18 @@ Digest layout_digest(const TensorView& view) {
   return xxh3_128(bytes, size);
 }
 
-// The array that owns a NumPy array's memory, or null if an object other than an array does. `writable` tells
-// if any array on the way, or the owner, can be written.
+// The array at the end of a NumPy array's chain of bases, which is kept alive by it: it owns the memory, or
+// exports that of an object that is no array. `writable` tells if any array on the way can be written, or if
+// that object is not `bytes`, which are immutable but have no weak references.
 PyObject* owner_array(py::handle array, bool& writable) {
   writable = false;
   py::object current = py::reinterpret_borrow<py::object>(array);
   for (;;) {
     writable = writable || py::cast<bool>(current.attr("flags").attr("writeable"));
     py::object base = current.attr("base");
-    if (base.is_none()) {
-      return current.ptr();  // kept alive by the chain of bases below it
-    }
-    if (PyBytes_CheckExact(base.ptr())) {
-      return current.ptr();  // immutable; but bytes have no weak references, so this array stands for it
-    }
     if (!is_numpy_array(base)) {
-      return nullptr;
+      writable = writable || (!base.is_none() && !PyBytes_CheckExact(base.ptr()));
+      return current.ptr();
     }
     current = std::move(base);
   }
@@ -143,39 +157,71 @@ bool is_frozen(std::uint64_t owner) {
   return found != frozen().end() && is_alive(found->second, owner);
 }
 
-std::uint64_t storage_address(py::handle tensor) {
+py::object storage_of(py::handle tensor) {
+  return ask(tensor, names().untyped_storage);
+}
+
+std::uint64_t address_of_storage(py::handle storage) {
   std::uint64_t number = 0;
-  return read_number(ask(tensor, names().untyped_storage).ptr(), names().cdata, number) ? number : 0;
+  return read_number(storage.ptr(), names().cdata, number) ? number : 0;
 }
 
 // Whose memory a value's is: the storage's, the array's, or that of the object itself.
 std::uint64_t owner_of(py::handle value) {
   if (is_torch_tensor(value)) {
-    return storage_address(value);
+    return address_of_storage(storage_of(value));
   }
-  if (is_numpy_array(value)) {
-    bool writable = false;
-    PyObject* owner = owner_array(value, writable);
-    return address(owner != nullptr ? owner : value.ptr());
-  }
-  return address(value.ptr());
+  bool writable = false;
+  return address(is_numpy_array(value) ? owner_array(value, writable) : value.ptr());
 }
 
-Watch weak_watch(py::handle value, std::uint64_t owner) {
+Watch weak_watch(py::handle value, py::handle storage, std::uint64_t owner) {
   Watch watch;
-  if (is_torch_tensor(value)) {
-    const py::object storage = ask(value, names().untyped_storage);
+  if (storage) {
     watch.storage = py::cast<std::uint64_t>(ask(storage, names().weak_ref));
-  } else {
-    watch.object = PyWeakref_NewRef(reinterpret_cast<PyObject*>(owner), nullptr);
-    if (watch.object == nullptr) {
-      PyErr_Clear();
-      throw Unsupported{
-          "a " + type_name(value) + ", which cannot be weakly referenced, so that its end would go unseen",
-          "freeze a memoryview of it, and hash that"};
-    }
+    return watch;
+  }
+  watch.object = PyWeakref_NewRef(reinterpret_cast<PyObject*>(owner), nullptr);
+  if (watch.object == nullptr) {
+    PyErr_Clear();
+    throw Unsupported{
+        "a " + type_name(value) + ", which cannot be weakly referenced, so that its end would go unseen",
+        "freeze a memoryview of it, and hash that"};
   }
   return watch;
+}
+
+void release_one(const Watch& watch) noexcept {
+  try {
+    Py_XDECREF(static_cast<PyObject*>(watch.object));
+    if (watch.storage != 0) {
+      ask_weak(names().free_weak_ref, watch.storage);
+    }
+  } catch (py::error_already_set& error) {
+    error.discard_as_unraisable("mmhash: releasing an entry of the cache");
+  }
+}
+
+// A dead entry never hits, but its weak count keeps a small block at the end of the memory that torch has
+// freed, and malloc then cannot use the two as one: beside 4,096 of them, 18.8 MB each, a process grew to
+// 5 GB within 300 tensors. So after every kSweepBytes of tensors the dead are looked for; 4,096 entries take
+// 0.5 ms, hashing kSweepBytes 4 ms and more.
+constexpr std::size_t kSweepBytes = std::size_t{128} << 20;
+
+void sweep_after(std::size_t bytes) {
+  static std::size_t since = 0;
+  since += bytes;
+  if (since < kSweepBytes) {
+    return;
+  }
+  since = 0;
+  Cache::Dropped dropped;
+  for (const auto& [key, watch] : cache().entries()) {
+    if (!is_alive(watch, key.owner)) {
+      cache().invalidate(key, dropped);
+    }
+  }
+  release(dropped);
 }
 
 }  // namespace
@@ -185,12 +231,12 @@ bool identify(py::handle value, const TensorView& view, Subject& subject) {
     return false;  // a subclass may have overridden what the proof rests on
   }
   if (is_torch_tensor(value)) {
-    subject.key.owner = storage_address(value);
+    subject.storage = storage_of(value);
+    subject.key.owner = address_of_storage(subject.storage);
     subject.counted = read_number(value.ptr(), names().version, subject.version);
+    subject.lazy = view.transform.conjugate || view.transform.negate;
   } else if (is_numpy_array(value)) {
-    PyObject* owner = owner_array(value, subject.writable);
-    subject.writable = subject.writable || owner == nullptr;
-    subject.key.owner = address(owner != nullptr ? owner : value.ptr());
+    subject.key.owner = address(owner_array(value, subject.writable));
   } else {
     subject.writable = true;  // a buffer says at most that it cannot be written through this export
     subject.key.owner = address(value.ptr());
@@ -224,44 +270,53 @@ bool is_cacheable(py::handle value, const Subject& subject) {
     return false;
   }
   const py::object storage = ask(value, names().untyped_storage);
+  // Asked of a lazily conjugated or negated tensor, is_pinned() would copy it, and tell of the copy. The
+  // storage takes 20 times as long to answer.
+  const py::handle owner = subject.lazy ? py::handle(storage) : value;
   return ask(storage, names().resizable).ptr() == Py_True &&
-         ask(storage, names().is_shared).ptr() == Py_False && ask(value, names().is_pinned).ptr() == Py_False;
+         ask(storage, names().is_shared).ptr() == Py_False && ask(owner, names().is_pinned).ptr() == Py_False;
 }
 
-bool make_watch(py::handle value, const Subject& subject, Watch& watch) {
+NewWatch::NewWatch(py::handle value, const Subject& subject) : subject_(subject) {
   try {
-    watch = weak_watch(value, subject.key.owner);
-    watch.version = subject.version;
-    if (subject.counted) {
-      py::object sentinel = ask(value, names().detach);
-      if (PyObject_SetAttr(sentinel.ptr(), names().data, names().empty) != 0) {
-        throw py::error_already_set();
-      }
-      watch.object = sentinel.release().ptr();
-      // Under a mode that redirects torch's functions the sentinel is something else, and counts nothing.
-      if (!is_plain_torch_tensor(static_cast<PyObject*>(watch.object)) || !is_current(watch, subject)) {
-        release(watch);
-        return false;
-      }
+    watch_ = weak_watch(value, subject.storage, subject.key.owner);
+    watch_.version = subject.version;
+    made_ = true;
+    if (!subject.counted) {
+      return;
     }
-    return true;
+    py::object sentinel = ask(value, names().detach);
+    PyObject* empty = empty_tensor();
+    if (empty == nullptr || PyObject_SetAttr(sentinel.ptr(), names().data, empty) != 0) {
+      throw py::error_already_set();
+    }
+    watch_.object = sentinel.release().ptr();
+    // Under a mode that redirects torch's functions the sentinel is something else, and counts nothing. And
+    // those functions release the GIL: another thread may have given the tensor another storage since.
+    made_ = is_plain_torch_tensor(static_cast<PyObject*>(watch_.object)) && is_current(watch_, subject) &&
+            address_of_storage(storage_of(value)) == subject.key.owner;
   } catch (py::error_already_set&) {
+    made_ = false;
   } catch (const Unsupported&) {
-  }
-  release(watch);
-  return false;
-}
-
-void release(const Watch& watch) {
-  Py_XDECREF(static_cast<PyObject*>(watch.object));
-  if (watch.storage != 0) {
-    ask_weak(names().free_weak_ref, watch.storage);
+    made_ = false;
   }
 }
 
-void release(const Cache::Dropped& dropped) {
+NewWatch::~NewWatch() {
+  release_one(watch_);
+}
+
+void NewWatch::store(const Digest& digest, std::uint64_t forgets, std::size_t bytes) {
+  Cache::Dropped dropped;
+  cache().insert(subject_.key, digest, watch_, forgets, dropped);
+  watch_ = {};  // the cache's now
+  release(dropped);
+  sweep_after(bytes);
+}
+
+void release(const Cache::Dropped& dropped) noexcept {
   for (const Watch& watch : dropped) {
-    release(watch);
+    release_one(watch);
   }
 }
 
@@ -274,22 +329,35 @@ void freeze(py::handle value) {
   if (is_frozen(owner)) {
     return;
   }
-  // Those that have ended since the last time, so that the map does not outgrow what lives.
+  // Those that have ended, whenever the map has doubled since the last look.
+  static std::size_t next_sweep = 64;
   Cache::Dropped ended;
-  std::erase_if(frozen(), [&](const auto& entry) {
-    const bool over = !is_alive(entry.second, entry.first);
-    if (over) {
-      ended.push_back(entry.second);
-    }
-    return over;
-  });
-  const Watch watch = weak_watch(value, owner);
-  frozen().insert_or_assign(owner, watch);
+  if (frozen().size() >= next_sweep) {
+    std::erase_if(frozen(), [&](const auto& entry) {
+      const bool over = !is_alive(entry.second, entry.first);
+      if (over) {
+        ended.push_back(entry.second);
+      }
+      return over;
+    });
+    next_sweep = std::max<std::size_t>(64, 2 * frozen().size());
+  }
+  const py::object storage = is_torch_tensor(value) ? storage_of(value) : py::object();
+  const Watch watch = weak_watch(value, storage, owner);
+  if (const auto stale = frozen().find(owner); stale != frozen().end()) {
+    ended.push_back(stale->second);  // of an object that was at this address before
+  }
+  frozen()[owner] = watch;
   release(ended);
 }
 
 void forget(py::handle value) {
-  const std::uint64_t owner = owner_of(value);
+  std::uint64_t owner = 0;
+  try {
+    owner = owner_of(value);
+  } catch (py::error_already_set&) {
+    return;  // such as a sparse tensor: it has no storage and no entries
+  }
   Cache::Dropped dropped;
   if (const auto found = frozen().find(owner); found != frozen().end()) {
     dropped.push_back(found->second);

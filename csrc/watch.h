@@ -18,6 +18,8 @@ struct Subject {
   std::uint64_t version = 0;
   bool counted = false;   // the version counts the writes
   bool writable = false;  // a NumPy array or a buffer that can be written
+  py::object storage;     // a torch tensor's, whose address the key has
+  bool lazy = false;      // conjugated or negated when it is read
 };
 
 // Who the value is. False if it cannot be recognised later: its identity is then computed each time.
@@ -30,10 +32,26 @@ bool is_current(const Watch& watch, const Subject& subject);
 // entry is made, not for a hit: what it asks of a storage does not change while the storage lives.
 bool is_cacheable(py::handle value, const Subject& subject);
 
-// A watch for a new entry, made before the memory is read. False if none can be had.
-bool make_watch(py::handle value, const Subject& subject, Watch& watch);
-void release(const Watch& watch);
-void release(const Cache::Dropped& dropped);
+// A watch for a new entry, made before the memory is read, and released with this unless it was stored.
+class NewWatch {
+ public:
+  NewWatch(py::handle value, const Subject& subject);
+  NewWatch(const NewWatch&) = delete;
+  NewWatch& operator=(const NewWatch&) = delete;
+  ~NewWatch();
+
+  // False if none can be had: the value is then hashed each time.
+  bool made() const { return made_; }
+  // Adds the entry. `bytes` is the size of the payload.
+  void store(const Digest& digest, std::uint64_t forgets, std::size_t bytes);
+
+ private:
+  const Subject& subject_;
+  Watch watch_;
+  bool made_ = false;
+};
+
+void release(const Cache::Dropped& dropped) noexcept;
 
 // The caller says that the memory of a tensor, array or buffer will not change until unfreeze() or the end
 // of its owner. TypeError for other values, and for objects without weak references, whose end

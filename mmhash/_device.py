@@ -7,7 +7,7 @@ it and through the same tree as any other payload, so the digest is that of the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmhash import _core
 
@@ -19,24 +19,16 @@ if TYPE_CHECKING:
 PIECE_BYTES = 4 << 20
 
 
-def identity(value: Any) -> bytes:
-    """The identity of a tensor on a device: a torch.Tensor, or anything torch.from_dlpack() takes.
+def identity(tensor: torch.Tensor) -> bytes:
+    """The identity of a tensor on a device.
 
     Enqueues its copies on the tensor's current stream and waits for that stream only. At most two
     pieces of PIECE_BYTES are in flight, and a strided tensor is made contiguous on the device a
     piece at a time.
 
-    Raises TypeError if the value is no torch tensor and torch is not installed, and RuntimeError
-    while a CUDA graph is being captured: the digest would have to wait for work that does not run.
+    Raises RuntimeError while a CUDA graph is being captured: the digest would have to wait for work
+    that does not run.
     """
-    try:
-        import torch
-    except ImportError:
-        raise TypeError(
-            f"a {type(value).__module__}.{type(value).__qualname__} on a device is read through "
-            "torch, which is not installed; install torch, or copy the value to the CPU first"
-        ) from None
-    tensor = value if isinstance(value, torch.Tensor) else torch.from_dlpack(value)
     tensor = tensor.detach()
     dtype = str(tensor.dtype).removeprefix("torch.")
     copied = _pinned_pieces(tensor) if tensor.is_cuda else _pageable_pieces(tensor)

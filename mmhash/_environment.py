@@ -2,7 +2,7 @@
 
 import os
 
-from mmhash import _core
+from mmhash import _core, cache
 
 DEFAULT_MAX_THREADS = 4  # more do not help: two to four cores already read at the speed of memory
 
@@ -30,12 +30,13 @@ def apply() -> None:
 
     size = os.environ.get("MMHASH_CACHE_SIZE")
     if size:
-        if not (size.isascii() and size.isdigit()):
+        try:
+            cache.cache_resize(int(size))
+        except ValueError:
             raise ValueError(
                 "environment variable MMHASH_CACHE_SIZE: expected a number of entries from 0, "
                 f"found {size!r}"
-            )
-        _core.cache_resize(int(size))
+            ) from None
 
 
 def _default_threads() -> int:

@@ -38,7 +38,7 @@ def cache_info() -> CacheInfo:
     Values below info()["cache_min_bytes"] are hashed without asking the cache, and not counted.
 
     >>> mmhash.cache_info().maxsize
-    4096
+    0
     """
     return CacheInfo(*_core.cache_stats())
 
@@ -56,7 +56,7 @@ def cache_clear() -> None:
 def cache_resize(maxsize: int) -> None:
     """Sets how many entries the cache may hold, evicting the oldest beyond that; 0 turns it off.
 
-    An entry takes about 1 KB. The default is 4,096, or the environment variable MMHASH_CACHE_SIZE.
+    An entry takes about 1 KB. The default is 0, or the environment variable MMHASH_CACHE_SIZE.
 
     Raises TypeError for anything but an int, and ValueError for a negative one.
 
@@ -69,8 +69,9 @@ def cache_resize(maxsize: int) -> None:
             "cache_resize() expected the number of entries as an int, "
             f"found a {type(maxsize).__qualname__}"
         )
-    if maxsize < 0:
-        raise ValueError(f"cache_resize() expected a number of entries from 0, found {maxsize}")
+    if not 0 <= maxsize < 2**32:
+        found = maxsize if abs(maxsize) < 2**64 else "a larger number"
+        raise ValueError(f"cache_resize() expected a number of entries from 0, found {found}")
     _core.cache_resize(maxsize)
 
 
@@ -82,7 +83,7 @@ class freeze:  # noqa: N801 - a function to its callers
     weakly referenced (a memoryview can, a bytearray cannot). `value` may be a list, tuple or
     mapping of these. The promise holds for the memory: for every view of a tensor's storage and of
     an array's owner. It ends with forget(value), with the owner of the memory, or, as a context
-    manager, with the block. Nothing is kept alive.
+    manager, with the block. Only the object that this returns keeps the value alive.
 
     If the memory does change, hits are wrong: call forget(value) first, then write.
 
@@ -93,13 +94,18 @@ class freeze:  # noqa: N801 - a function to its callers
     True
     >>> mmhash.freeze("pixels")
     Traceback (most recent call last):
-    TypeError: freeze() cannot take a str; freeze a tensor, an array or a buffer
+    TypeError: cannot take a str; freeze a tensor, an array or a buffer
     """
 
     def __init__(self, value: object, /) -> None:
-        for leaf in _leaves(value):
-            _core.freeze(leaf)
         self._value = value
+        self._leaves = tuple(_leaves(value))  # what is frozen now, whatever happens to the list
+        try:
+            for leaf in self._leaves:
+                _core.freeze(leaf)
+        except BaseException:
+            self._end()
+            raise
 
     def __enter__(self) -> object:
         """The value."""
@@ -112,7 +118,11 @@ class freeze:  # noqa: N801 - a function to its callers
         traceback: TracebackType | None,
     ) -> None:
         """Ends the promise."""
-        forget(self._value)
+        self._end()
+
+    def _end(self) -> None:
+        for leaf in self._leaves:
+            _core.forget(leaf)
 
 
 def forget(value: object, /) -> None:

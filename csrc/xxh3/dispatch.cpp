@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <stdexcept>
 
 namespace mmhash {
@@ -93,7 +94,7 @@ void set_isa(std::string_view name) {
   std::string message = "this machine has no instruction set named '";
   message.append(name).append("'; valid here: ");
   const std::vector<std::string> names = available_isas();
-  for (size_t i = 0; i < names.size(); ++i) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
     message.append(i == 0 ? "'" : ", '").append(names[i]).append("'");
   }
   throw std::invalid_argument(message);

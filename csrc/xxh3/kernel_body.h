@@ -4,8 +4,8 @@
  */
 #define XXH_INLINE_ALL
 #if defined(__x86_64__)
-/* How far ahead XXH3 prefetches, in bytes. Its own 384 (AVX-512: 512) covers 10 ns; half a leaf covers what L3
- * takes. From L3 1.3 to 1.6 times faster (18.8 MB, Zen 3), 1 to 3 % from memory, nothing lost in L2. */
+/* How far ahead XXH3 prefetches, in bytes. Its own 384 (AVX-512: 512) covers 10 ns; half a leaf covers what
+ * L3 takes. From L3 1.3 to 1.6 times faster (18.8 MB, Zen 3), 1 to 3 % from memory, nothing lost in L2. */
 #define XXH_PREFETCH_DIST 4096
 #endif
 #include <xxhash.h>
