@@ -231,7 +231,7 @@ object with the buffer protocol; or a list, tuple or mapping of these. The same 
 and shape have one identity in NumPy and torch, contiguous or strided, on the CPU or a GPU.
 
 Contiguous memory is read in place; strided memory through at most 64 KiB of scratch a thread. Payloads of
-256 KiB and more are hashed without the GIL, of 1 MiB and more by get_num_threads() threads; the digest does
+256 KiB and more are hashed without the GIL, of 4 MiB and more by get_num_threads() threads; the digest does
 not depend on it. Safe to call from any thread. Memory that another thread writes meanwhile gives the digest
 of some mixture.
 

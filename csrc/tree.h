@@ -17,7 +17,7 @@ inline constexpr std::size_t kLeafBytes = MMHASH_LEAF_BYTES;
 
 // From this many bytes of payload on, one call is split over the thread pool. Measured: see the note in
 // tree.cpp.
-inline constexpr std::size_t kParallelBytes = std::size_t{1} << 20;
+inline constexpr std::size_t kParallelBytes = std::size_t{4} << 20;
 
 // H(bytes).
 Digest xxh3_128(const void* data, std::size_t size);
