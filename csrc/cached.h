@@ -32,8 +32,8 @@ inline std::optional<Digest> look_up(const Subject& subject) {
 // Computes and remembers. Others that ask for the same memory meanwhile wait for this, where that is
 // cheaper than doing the same: from kParallelBytes on, as hashing takes all cores already.
 template <typename Compute>
-Digest compute_once(py::handle value, const TensorView& view, const Subject& subject, Compute compute) {
-  const std::uint64_t forgets = cache().forgets();
+Digest compute_once(py::handle value, const TensorView& view, const Subject& subject, std::uint64_t forgets,
+                    Compute compute) {
   // First of all, since it calls torch, and from there other code may come back for the same memory.
   NewWatch watch(value, subject);
   if (!watch.made()) {
@@ -58,6 +58,9 @@ Digest compute_once(py::handle value, const TensorView& view, const Subject& sub
       return compute();  // the other one failed, or the memory has changed since
     }
     end.key = &subject.key;
+    if (const auto found = look_up(subject)) {
+      return *found;  // another thread was done between the first look and this turn
+    }
   }
   cache().miss();
   const Digest digest = compute();
@@ -79,12 +82,13 @@ Digest through_cache(py::handle value, TensorView& view, bool use_cache, Compute
     return *found;
   }
   // Up to here no other thread has run since the address was read; from here on torch's methods are called.
+  const std::uint64_t forgets = cache().forgets();
   hold_memory(value, view);
   if (!is_cacheable(value, subject)) {
     cache().bypass();
     return compute();
   }
-  return compute_once(value, view, subject, compute);
+  return compute_once(value, view, subject, forgets, compute);
 }
 
 }  // namespace mmhash
