@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -141,15 +140,15 @@ def _checks(path: str, array: np.ndarray[Any, Any], feature: Any) -> Iterator[Ch
 
 def second_process(path: str) -> str:
     """The identity (hex) of the image's features by another process, which decodes it anew."""
+    # This very package, ahead of the current folder: a clone has one there that is not built.
     package_folder = str(Path(mmhash.__file__).parents[1])
-    search_path = os.pathsep.join(filter(None, [package_folder, os.environ.get("PYTHONPATH")]))
     code = (
-        "import sys; from mmhash.cli.comparison import print_identity; print_identity(sys.argv[1])"
+        "import sys; sys.path.insert(0, sys.argv[2]); "
+        "from mmhash.cli.comparison import print_identity; print_identity(sys.argv[1])"
     )
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, path],
-            env=os.environ | {"PYTHONPATH": search_path},
+            [sys.executable, "-c", code, path, package_folder],
             capture_output=True,
             text=True,
             timeout=CHILD_TIMEOUT_S,

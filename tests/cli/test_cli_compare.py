@@ -96,6 +96,18 @@ def test_the_second_process_computes(photo: Path) -> None:
         comparison.second_process(str(photo) + ".missing")
 
 
+def test_the_second_process_is_of_the_same_package(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of one that lies in the current folder, as the sources do in a clone."""
+    (tmp_path / "mmhash").mkdir()
+    (tmp_path / "mmhash" / "__init__.py").write_text("raise ImportError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    with Image.open(photo) as image:
+        expected = mmhash.identity(qwen_features(image)[0]).hex()
+    assert comparison.second_process(str(photo)) == expected
+
+
 def test_hashes_that_disagree_are_not_timed(
     cli: Run, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
