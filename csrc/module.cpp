@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -11,8 +12,10 @@
 
 #include "cache.h"
 #include "counters.h"
+#include "device_tensor.h"
 #include "gil.h"
 #include "leaf.h"
+#include "pending.h"
 #include "tensor_view.h"
 #include "thread_pool.h"
 #include "walk.h"
@@ -208,10 +211,13 @@ py::dict native_info() {
   for (const std::string& isa : available_isas()) {
     available.append(isa);
   }
-  const std::string intake = torch_intake();
+  const auto or_none = [](const std::string& text) {
+    return text.empty() || text == "none" ? py::object(py::none()) : py::str(text);
+  };
   return py::dict("isa"_a = kernel().isa, "isa_available"_a = available, "num_threads"_a = num_threads(),
-                  "xxhash"_a = xxhash_version(),
-                  "tensor_intake"_a = intake == "none" ? py::object(py::none()) : py::str(intake),
+                  "xxhash"_a = xxhash_version(), "tensor_intake"_a = or_none(torch_intake()),
+                  "device_path"_a = or_none(device_path()),
+                  "device_path_reason"_a = or_none(device_path_reason()),
                   "gil_release_bytes"_a = kGilReleaseBytes, "parallel_bytes"_a = kParallelBytes,
                   "cache_min_bytes"_a = kCacheMinBytes,
                   "slow_paths"_a = py::dict("gathered"_a = counters.gathered.load(),
@@ -307,6 +313,63 @@ void cache_resize(std::size_t maxsize) {
   release(dropped);
 }
 
+void define_pending(py::module_& m) {
+  py::class_<PendingIdentity>(m, "PendingIdentity", py::is_final(), R"(PendingIdentity()
+--
+
+An identity that is being computed.
+
+Made by identity_async(), which says what it holds and how long. Any thread may use it.
+
+>>> mmhash.PendingIdentity()
+Traceback (most recent call last):
+TypeError: mmhash._core.PendingIdentity: No constructor defined!
+)")
+      .def("done", &PendingIdentity::done, R"(done($self, /)
+--
+
+True if result() will not wait. Neither blocks nor asks the driver: a hash on the GPU reports by itself.
+
+>>> mmhash.identity_async(b"pixels").done()
+True
+)")
+      .def("result", [](PendingIdentity& pending) { return to_bytes(pending.result()); }, R"(result($self, /)
+--
+
+The identity, 16 bytes. Waits for it, without the GIL, where done() is False; gives the same each time.
+
+Raises RuntimeError if CUDA reports an error, be it of an earlier kernel, or in a forked child.
+
+>>> mmhash.identity_async(b"pixels").result() == mmhash.identity(b"pixels")
+True
+)");
+  m.def(
+      "identity_async", [](py::handle value) { return std::make_unique<PendingIdentity>(value); },
+      py::arg("value"), py::pos_only(), R"(identity_async($module, value, /)
+--
+
+Starts computing identity(value) and returns a PendingIdentity, whose result() is it.
+
+For a tensor on a CUDA device the hash is enqueued on the device's current stream and nothing is waited for: it
+sees what was enqueued on that stream before, and what is enqueued after it may overwrite the tensor. Any number
+may be pending. Each holds the tensor's memory and about 50 KB of buffers, which are used again, until its result
+is read or it is dropped. Dropping one never waits.
+
+The identity of any other value (on the CPU, nested, empty, or of a tensor that has to be copied from its device)
+is computed before this returns, since its memory could change. The cache is neither asked nor filled.
+
+Raises what identity() raises, and RuntimeError while a CUDA graph is being captured; what goes wrong on the GPU
+is raised by result().
+
+>>> pending = mmhash.identity_async(b"pixels")
+>>> pending.result() == mmhash.identity(b"pixels")
+True
+>>> mmhash.identity_async({1, 2})
+Traceback (most recent call last):
+TypeError: no identity for value: a set; expected None, a number, ...
+)");
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -389,12 +452,15 @@ How many threads one call may use; see set_num_threads().
 True
 )");
 
+  define_pending(m);
+
   // For mmhash's own modules, tests and benches.
   m.def("info", &native_info);
   m.def("isa", [] { return kernel().isa; });
   m.def("set_isa", [](const std::string& name) { set_isa(name); });
   m.def("tensor_intake", &torch_intake);
   m.def("set_tensor_intake", &set_torch_intake);
+  m.def("set_device_path", &set_device_path);
   m.def("cache_stats", &cache_stats);
   m.def("cache_clear", &cache_clear);
   m.def("cache_resize", &cache_resize);

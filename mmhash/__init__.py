@@ -2,9 +2,11 @@
 
 from mmhash import _environment
 from mmhash._core import (
+    PendingIdentity,
     get_num_threads,
     hash_feature,
     identity,
+    identity_async,
     set_num_threads,
     xxh3_64,
     xxh3_128,
@@ -15,6 +17,7 @@ from mmhash.cache import CacheInfo, cache_clear, cache_info, cache_resize, forge
 
 __all__ = [
     "CacheInfo",
+    "PendingIdentity",
     "__version__",
     "cache_clear",
     "cache_info",
@@ -24,6 +27,7 @@ __all__ = [
     "get_num_threads",
     "hash_feature",
     "identity",
+    "identity_async",
     "info",
     "set_num_threads",
     "xxh3_64",

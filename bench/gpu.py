@@ -1,0 +1,196 @@
+"""Times hashing in a GPU's memory beside what else one could do there, and writes JSON.
+
+    python bench/gpu.py bench/results/cuda-NAME.json
+
+Needs a CUDA device with 10 GB of free memory. SGLang's `gpu_tensor_hash` takes part where SGLang is
+installed, or where SGLANG_MULTIMODAL names a copy of its srt/layers/multimodal.py.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.util
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from interleave import Job, measure
+
+import mmhash
+from mmhash import _core
+
+# float32 unless said: a small tensor, one leaf, an image's embeddings, a pixel_values of each usual
+# size, and what no cache holds.
+SIZES = {
+    "1 KB": 1_000,
+    "8 KiB": 8192,
+    "64 KB": 64_000,
+    "1.5 MB": 1_500_000,
+    "15.6 MB": 15_600_000,
+    "67 MB": 67_000_000,
+    "537 MB": 537_000_000,
+    "4.3 GB": 4_300_000_000,
+}
+BUDGET_S = 3.0  # a size
+
+Call = Callable[[torch.Tensor], object]
+
+
+def sglang_hash() -> Call | None:
+    """SGLang's own, never a copy in this repository."""
+    path = os.environ.get("SGLANG_MULTIMODAL")
+    try:
+        if path is None:
+            from sglang.srt.layers.multimodal import gpu_tensor_hash
+        else:
+            spec = importlib.util.spec_from_file_location("sglang_multimodal", path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules["sglang_multimodal"] = module
+            spec.loader.exec_module(module)
+            gpu_tensor_hash = module.gpu_tensor_hash
+    except ImportError:
+        return None
+    return gpu_tensor_hash  # type: ignore[no-any-return]
+
+
+def synchronize() -> None:
+    torch.cuda.current_stream().synchronize()
+
+
+def empty_kernel(_: torch.Tensor) -> None:
+    torch.cuda._sleep(0)
+    synchronize()
+
+
+def torch_hash(tensor: torch.Tensor) -> object:
+    return torch.hash_tensor(tensor).item()
+
+
+def pinned_copy(tensor: torch.Tensor) -> bytes:
+    _core.set_device_path("pinned_copy")
+    try:
+        return mmhash.identity(tensor)
+    finally:
+        _core.set_device_path("auto")
+
+
+def device_copy(tensor: torch.Tensor) -> Call:
+    copy = torch.empty_like(tensor)
+
+    def call(source: torch.Tensor) -> None:
+        copy.copy_(source)
+        synchronize()
+
+    return call
+
+
+def enqueue(tensor: torch.Tensor) -> object:
+    return mmhash.identity_async(tensor)
+
+
+def peers(tensor: torch.Tensor) -> dict[str, Call]:
+    calls: dict[str, Call] = {"mmhash.identity": mmhash.identity}
+    sglang = sglang_hash()
+    if sglang is not None:
+        calls["SGLang gpu_tensor_hash"] = sglang
+    if hasattr(torch, "hash_tensor"):
+        calls["torch.hash_tensor"] = torch_hash
+    if tensor.is_contiguous():
+        calls["copy on the device"] = device_copy(tensor)
+    calls["empty kernel"] = empty_kernel
+    calls["copy to the host, hash there"] = pinned_copy
+    return calls
+
+
+def views() -> dict[str, torch.Tensor]:
+    """Other than contiguous and aligned, 15.6 MB each."""
+    image = torch.rand((1300, 1000, 3), device="cuda")
+    flat = torch.randint(0, 256, (15_600_003,), dtype=torch.uint8, device="cuda")
+    return {
+        "15.6 MB, unaligned": flat[3:],
+        "15.6 MB, transposed": image.flatten(1).T,
+        "15.6 MB, channels first": image.permute(2, 0, 1),
+        "15.6 MB, every second": torch.rand(2 * 3_900_000, device="cuda")[::2],
+    }
+
+
+def check(tensor: torch.Tensor) -> None:
+    """A row is only timed of a hash that is right."""
+    expected = mmhash.identity(tensor.cpu())
+    assert mmhash.identity(tensor) == expected
+    assert pinned_copy(tensor) == expected
+    assert mmhash.identity_async(tensor).result() == expected
+
+
+def quartiles(seconds: list[float]) -> dict[str, float]:
+    ordered = torch.tensor(seconds, dtype=torch.float64)
+    q1, median, q3 = torch.quantile(ordered, torch.tensor([0.25, 0.5, 0.75]).double()).tolist()
+    return {name: float(f"{s:.4g}") for name, s in (("q1", q1), ("median", median), ("q3", q3))}
+
+
+def row(tensor: torch.Tensor) -> dict[str, object]:
+    check(tensor)
+    calls = peers(tensor)
+    for call in calls.values():
+        call(tensor)  # compiles
+    jobs = {name: Job(call, tensor, synchronize) for name, call in calls.items()}
+    rounds = measure(jobs, BUDGET_S)
+    return {
+        "bytes": tensor.numel() * tensor.itemsize,
+        "rounds": len(next(iter(rounds.values())).seconds),
+        "seconds": {name: quartiles(found.seconds) for name, found in rounds.items()},
+    }
+
+
+def enqueueing() -> dict[str, float]:
+    """What identity_async() takes from its caller, who does not wait for the GPU."""
+    tensor = torch.rand(3_900_000, device="cuda")
+    rounds = measure({"async": Job(enqueue, tensor, synchronize)}, 1.0)
+    return quartiles(rounds["async"].seconds)
+
+
+def machine() -> dict[str, object]:
+    properties = torch.cuda.get_device_properties(0)
+    info = mmhash.info()
+    packages = [name for name in ("torch", "triton", "numpy") if importlib.util.find_spec(name)]
+    return {
+        "gpu": properties.name,
+        "compute_capability": f"{properties.major}.{properties.minor}",
+        "multiprocessors": properties.multi_processor_count,
+        "cuda": torch.version.cuda,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "mmhash": {key: info[key] for key in ("version", "isa", "device_path")},
+    }
+
+
+def main() -> None:
+    tensors: dict[str, Callable[[], torch.Tensor]] = {
+        name: lambda size=size: torch.rand(size // 4, device="cuda")  # type: ignore[misc]
+        for name, size in SIZES.items()
+    }
+    rows = {name: row(make()) for name, make in tensors.items()}
+    rows |= {name: row(tensor) for name, tensor in views().items()}
+    result = {
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "machine": machine(),
+        "enqueue_15.6_MB": enqueueing(),
+        "rows": rows,
+    }
+    Path(sys.argv[1]).write_text(json.dumps(result, indent=1) + "\n")
+    for name, found in rows.items():
+        times = found["seconds"]
+        assert isinstance(times, dict)
+        print(name, {peer: f"{s['median'] * 1e6:.1f}" for peer, s in times.items()})
+    print("enqueue", result["enqueue_15.6_MB"])
+
+
+if __name__ == "__main__":
+    main()
