@@ -98,7 +98,7 @@ def enqueue(tensor: torch.Tensor) -> object:
 def peers(tensor: torch.Tensor) -> dict[str, Call]:
     calls: dict[str, Call] = {"mmhash.identity": mmhash.identity}
     sglang = sglang_hash()
-    if sglang is not None:
+    if sglang is not None and tensor.data_ptr() % 4 == 0:  # it views the bytes as 32-bit words
         calls["SGLang gpu_tensor_hash"] = sglang
     if hasattr(torch, "hash_tensor"):
         calls["torch.hash_tensor"] = torch_hash

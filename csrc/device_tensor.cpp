@@ -44,8 +44,10 @@ cuda::Device& opened(int ordinal) {
   if (cuda::Device* device = cuda::Device::find(ordinal)) {
     return *device;
   }
-  const auto libraries =
-      py::cast<std::vector<std::string>>(py::module_::import("mmhash._device").attr("nvrtc_libraries")());
+  std::vector<std::string> libraries;
+  for (const py::handle library : py::module_::import("mmhash._device").attr("nvrtc_libraries")()) {
+    libraries.push_back(py::cast<std::string>(library));
+  }
   cuda::Device* device = nullptr;
   without_gil([&] { device = &cuda::Device::open(ordinal, libraries); });
   return *device;
@@ -154,7 +156,6 @@ std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view
   on_gpu(value, view, [&](cuda::Device& device, const Payload& payload, cuda::Stream stream) {
     auto launch = cuda::Launch::start(device, payload, stream);
     if (launch) {
-      launch->record_event();
       hash = std::make_unique<DeviceHash>(std::move(*launch));
     }
     return launch.has_value();

@@ -16,6 +16,8 @@ namespace {
 
 constexpr int kMaxDevices = 64;
 constexpr std::size_t kMinLeaves = 2048;  // of a slot: payloads up to 16 MiB, in 33 KiB of the GPU's memory
+constexpr std::size_t kChunkBytes = 2 << 20;  // that slots are made of: the unit of cuMemAlloc
+constexpr std::size_t kHostBytes = kLeafBytes + 64;
 constexpr std::array kKernelNames = {"aligned", "unaligned", "strided"};
 
 struct Opened {
@@ -96,6 +98,8 @@ Device::Device(int ordinal, std::vector<std::string> nvrtc) : nvrtc_(std::move(n
   }
   const CurrentContext current(context_);
   kernel(kAligned);  // if NVRTC is missing, it is known from the start
+  check(driver().stream_create(&stream_, kStreamNonBlocking), "cuStreamCreate");
+  make(kMinLeaves);
 }
 
 Function Device::kernel(Kernel which) {
@@ -129,11 +133,12 @@ Function Device::kernel(Kernel which) {
   }
 }
 
-Slot* Device::acquire(std::size_t leaves, Stream stream) {
-  if (Slot* slot = take(leaves)) {
-    return slot;
+Slot* Device::acquire(std::size_t leaves) {
+  Slot* slot = take(leaves);
+  if (slot == nullptr && make(std::bit_ceil(std::max(leaves, kMinLeaves)))) {
+    slot = take(leaves);
   }
-  return make(std::bit_ceil(std::max(leaves, kMinLeaves)), stream);
+  return slot;
 }
 
 // The smallest that suffices: a large one is for a large tensor.
@@ -161,34 +166,55 @@ Slot* Device::take(std::size_t leaves) {
   return slot;
 }
 
-Slot* Device::make(std::size_t leaves, Stream stream) {
+// Many at a time, and as many again as there are: CUDA waits for what is running before it hands out memory.
+bool Device::make(std::size_t leaves) {
   const CaptureElsewhere allowed;
   const Driver& cuda = driver();
   const std::size_t groups = groups_above(leaves);
   const std::size_t counters = rounded_up(sizeof(unsigned) * groups);
+  const std::size_t scratch_bytes = counters + rounded_up(16 * (leaves + groups));
+  std::size_t count = std::max<std::size_t>(1, kChunkBytes / scratch_bytes);
+  {
+    const std::lock_guard lock(mutex_);
+    count = std::max(count, made_[std::bit_width(leaves)]);
+    made_[std::bit_width(leaves)] += count;
+  }
   DevicePointer scratch = 0;
-  if (cuda.memory_allocate(&scratch, counters + 16 * (leaves + groups)) != kSuccess) {
-    return nullptr;
+  if (cuda.memory_allocate(&scratch, count * scratch_bytes) != kSuccess) {
+    return false;
   }
   void* host = nullptr;
   DevicePointer device_host = 0;
-  if (cuda.host_allocate(&host, kLeafBytes + 64, kHostMapped) != kSuccess ||
+  if (cuda.host_allocate(&host, count * kHostBytes, kHostMapped) != kSuccess ||
       cuda.host_device_pointer(&device_host, host, 0) != kSuccess) {
     cuda.memory_free(scratch);
-    return nullptr;
+    return false;
   }
-  // On the stream of the launch that follows. Later ones leave the counters at zero.
-  check(cuda.memory_set(scratch, 0, counters, stream), "cuMemsetD8Async");
-  auto* slot = new Slot;
-  slot->result = static_cast<unsigned char*>(host);
-  slot->ready = reinterpret_cast<unsigned*>(slot->result + kLeafBytes);
-  *slot->ready = 0;
-  slot->device_result = device_host;
-  slot->device_ready = device_host + kLeafBytes;
-  slot->arrived = scratch;
-  slot->digests = scratch + counters;
-  slot->leaves = leaves;
-  return slot;
+  // Over before any launch that uses them, on whichever stream. Each launch leaves its counters at zero.
+  check(cuda.memory_set(scratch, 0, count * scratch_bytes, stream_), "cuMemsetD8Async");
+  check(cuda.stream_synchronize(stream_), "cuStreamSynchronize");
+  std::vector<Slot*> made;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto* slot = new Slot;
+    slot->result = static_cast<unsigned char*>(host) + i * kHostBytes;
+    slot->ready = reinterpret_cast<unsigned*>(slot->result + kLeafBytes);
+    *slot->ready = 0;
+    slot->device_result = device_host + i * kHostBytes;
+    slot->device_ready = slot->device_result + kLeafBytes;
+    slot->arrived = scratch + i * scratch_bytes;
+    slot->digests = slot->arrived + counters;
+    slot->leaves = leaves;
+    made.push_back(slot);
+  }
+  const std::lock_guard lock(mutex_);
+  free_.insert(free_.end(), made.begin(), made.end());
+  return true;
+}
+
+void Device::check_health() const {
+  const CurrentContext current(context_);
+  const CaptureElsewhere allowed;
+  check(driver().stream_query(stream_), "a kernel on the device");
 }
 
 void Device::release(Slot* slot) {

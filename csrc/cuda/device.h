@@ -21,7 +21,6 @@ struct Slot {
   unsigned ticket = 0;
   DevicePointer arrived = 0, digests = 0;  // see Job
   std::size_t leaves = 0;                  // for at most as many
-  Event event = nullptr;                   // made when first needed
 
   bool done() const { return std::atomic_ref<unsigned>(*ready).load(std::memory_order_acquire) == ticket; }
 };
@@ -41,19 +40,23 @@ class Device {
   // Compiled when it is first asked for. Throws Unavailable. The context is current.
   Function kernel(Kernel kernel);
 
-  // Buffers for a launch on the stream. Null if the GPU or the host has no memory left. As many are kept as
-  // were ever in use at the same time; the context is current.
-  Slot* acquire(std::size_t leaves, Stream stream);
+  // Throws std::runtime_error if an error, of whichever kernel, has ended all work in the context.
+  void check_health() const;
+
+  // Buffers for a launch. Null if the GPU or the host has no memory left. All that were ever made are kept.
+  // The context is current.
+  Slot* acquire(std::size_t leaves);
   // Gives the buffers back. A launch that is not over keeps them until it is.
   void release(Slot* slot);
 
  private:
   Device(int ordinal, std::vector<std::string> nvrtc);
   Slot* take(std::size_t leaves);
-  Slot* make(std::size_t leaves, Stream stream);
+  bool make(std::size_t leaves);  // a power of two
 
   std::vector<std::string> nvrtc_;
   Context context_ = nullptr;
+  Stream stream_ = nullptr;  // to clear new slots, beside whatever else is running
   int major_ = 0, minor_ = 0;
   unsigned multiprocessors_ = 0;
 
@@ -66,6 +69,7 @@ class Device {
 
   std::mutex mutex_;  // of the slots; held for a few instructions
   std::vector<Slot*> free_, draining_;
+  std::array<std::size_t, 65> made_{};  // slots by the bit width of their leaves
 };
 
 // True in a child that was forked after a device was opened: CUDA does not work there, and pinned memory is

@@ -30,7 +30,9 @@ Driver open_driver() {
   find(library, "cuModuleLoadData", d.module_load);
   find(library, "cuModuleGetFunction", d.module_function);
   find(library, "cuLaunchKernel", d.launch);
+  find(library, "cuStreamCreate", d.stream_create);
   find(library, "cuStreamSynchronize", d.stream_synchronize);
+  find(library, "cuStreamQuery", d.stream_query);
   find(library, "cuStreamIsCapturing", d.stream_capture);
   find(library, "cuThreadExchangeStreamCaptureMode", d.exchange_capture_mode);
   find(library, "cuMemAlloc_v2", d.memory_allocate);
@@ -38,10 +40,6 @@ Driver open_driver() {
   find(library, "cuMemsetD8Async", d.memory_set);
   find(library, "cuMemHostAlloc", d.host_allocate);
   find(library, "cuMemHostGetDevicePointer_v2", d.host_device_pointer);
-  find(library, "cuEventCreate", d.event_create);
-  find(library, "cuEventRecord", d.event_record);
-  find(library, "cuEventQuery", d.event_query);
-  find(library, "cuEventSynchronize", d.event_synchronize);
   if (d.init(0) != kSuccess) {
     throw Unavailable("the CUDA driver could not be initialised");
   }

@@ -22,14 +22,13 @@ using Context = struct OpaqueContext*;  // CUcontext and so on
 using Module = struct OpaqueModule*;
 using Function = struct OpaqueFunction*;
 using Stream = struct OpaqueStream*;  // null: the legacy default stream
-using Event = struct OpaqueEvent*;
 using DevicePointer = unsigned long long;
 
 enum DeviceAttribute : int { kMultiprocessors = 16, kMajor = 75, kMinor = 76 };
 enum CaptureStatus : int { kNotCapturing = 0 };
 enum CaptureMode : int { kRelaxed = 2 };
+inline constexpr unsigned kStreamNonBlocking = 1;  // CU_STREAM_NON_BLOCKING
 inline constexpr unsigned kHostMapped = 2 | 1;     // CU_MEMHOSTALLOC_DEVICEMAP | _PORTABLE
-inline constexpr unsigned kEventBlocking = 1 | 2;  // CU_EVENT_BLOCKING_SYNC | _DISABLE_TIMING
 
 struct Driver {
   Result (*get_error_name)(Result, const char**);
@@ -45,7 +44,9 @@ struct Driver {
   Result (*launch)(Function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                    unsigned block_y, unsigned block_z, unsigned shared_bytes, Stream, void** parameters,
                    void** extra);
+  Result (*stream_create)(Stream*, unsigned flags);
   Result (*stream_synchronize)(Stream);
+  Result (*stream_query)(Stream);
   Result (*stream_capture)(Stream, int* status);
   Result (*exchange_capture_mode)(int* mode);
   Result (*memory_allocate)(DevicePointer*, std::size_t);
@@ -53,10 +54,6 @@ struct Driver {
   Result (*memory_set)(DevicePointer, unsigned char, std::size_t, Stream);  // on the stream
   Result (*host_allocate)(void**, std::size_t, unsigned flags);
   Result (*host_device_pointer)(DevicePointer*, void* host, unsigned flags);
-  Result (*event_create)(Event*, unsigned flags);
-  Result (*event_record)(Event, Stream);
-  Result (*event_query)(Event);
-  Result (*event_synchronize)(Event);
 };
 
 // Opened once. Throws Unavailable.

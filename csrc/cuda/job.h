@@ -11,7 +11,8 @@ inline constexpr int kMaxStridedDims = 64;     // after merging; what has more i
 
 struct Job {
   const unsigned char* data;
-  unsigned long long size;  // of the payload in bytes, not 0
+  unsigned long long size;  // of the payload in bytes, not 0; up to kLeafBytes it takes one block of one warp
+  unsigned rounds;          // leaves that a warp hashes; with those of its block they divide kFanIn
   // Scratch on the device: the digests of every level, one level after the other, and for every group of
   // digests how many have arrived: all zero before and after each launch.
   unsigned char* digests;

@@ -1,6 +1,7 @@
 #include "cuda/launch.h"
 
 #include <chrono>
+#include <thread>
 #include <utility>
 
 #include "cuda/job.h"
@@ -9,9 +10,13 @@
 namespace mmhash::cuda {
 namespace {
 
-// How long to look at the ticket before asking the driver, which takes several microseconds to answer when
-// the kernel is over. cuStreamSynchronize would spin too.
-constexpr std::chrono::microseconds kSpin{2000};
+// Waiting is looking at the ticket, which the kernel writes: cuStreamSynchronize takes several microseconds
+// to notice the end of a kernel, and waits for what was enqueued behind it too; an event that can be waited
+// for costs 30 us where interrupts are dear (a virtual machine). Like cuStreamSynchronize this first spins,
+// for as long as hashing 6 GB takes; then there is other work before it on the stream, and it sleeps in
+// between. The driver is asked only whether there was an error, in which case the ticket never comes.
+constexpr std::chrono::microseconds kSpin{2000}, kSleep{50};
+constexpr unsigned kSleepsUntilCheck = 200;
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -42,6 +47,16 @@ std::size_t folded_size(std::size_t size) {
   return size;
 }
 
+// One leaf a warp while all fit on the GPU at once (16 warps a multiprocessor); of more, as many as leave
+// four times as many blocks as fit at once, so that all multiprocessors are busy until the end.
+unsigned rounds_for(std::size_t leaves, unsigned multiprocessors) {
+  unsigned rounds = 1;
+  while (rounds < 8 && leaves >= std::size_t{2} * rounds * 4 * 16 * multiprocessors) {
+    rounds *= 2;
+  }
+  return rounds;
+}
+
 }  // namespace
 
 std::optional<Launch> Launch::start(Device& device, const Payload& payload, Stream stream) {
@@ -56,23 +71,25 @@ std::optional<Launch> Launch::start(Device& device, const Payload& payload, Stre
                                         : aligned           ? Device::kAligned
                                                             : Device::kUnaligned);
   const std::size_t leaves = (payload.size() + kLeafBytes - 1) / kLeafBytes;
-  Slot* slot = device.acquire(leaves, stream);
+  Slot* slot = device.acquire(leaves);
   if (slot == nullptr) {
     return std::nullopt;
   }
   ++slot->ticket;
+  const unsigned warps = leaves == 1 ? 1 : kWarpsPerBlock;
+  const unsigned rounds = rounds_for(leaves, device.multiprocessors());
+  const std::size_t per_block = warps * rounds;
   Job job{reinterpret_cast<const unsigned char*>(payload.data()),
           payload.size(),
+          rounds,
           reinterpret_cast<unsigned char*>(slot->digests),
           reinterpret_cast<unsigned*>(slot->arrived),
           reinterpret_cast<unsigned char*>(slot->device_result),
           reinterpret_cast<unsigned*>(slot->device_ready),
           slot->ticket};
-  // Few leaves are spread over all multiprocessors; many come in blocks, which the GPU starts faster.
-  const unsigned warps = leaves <= kWarpsPerBlock * device.multiprocessors() ? 1 : kWarpsPerBlock;
   void* parameters[] = {&job, &layout};
-  const Result launched = driver().launch(kernel, static_cast<unsigned>((leaves + warps - 1) / warps), 1, 1,
-                                          32 * warps, 1, 1, 0, stream, parameters, nullptr);
+  const Result launched = driver().launch(kernel, static_cast<unsigned>((leaves + per_block - 1) / per_block),
+                                          1, 1, 32 * warps, 1, 1, 0, stream, parameters, nullptr);
   if (launched != kSuccess) {
     --slot->ticket;
     device.release(slot);
@@ -85,8 +102,7 @@ Launch::Launch(Launch&& other) noexcept
     : device_(other.device_),
       slot_(std::exchange(other.slot_, nullptr)),
       stream_(other.stream_),
-      folded_(other.folded_),
-      has_event_(other.has_event_) {}
+      folded_(other.folded_) {}
 
 Launch::~Launch() {
   if (slot_ != nullptr && !forked()) {
@@ -101,36 +117,19 @@ bool Launch::done() const {
   return slot_->done();
 }
 
-void Launch::record_event() {
-  const CurrentContext current(device_->context());
-  const CaptureElsewhere allowed;
-  if (slot_->event == nullptr) {
-    check(driver().event_create(&slot_->event, kEventBlocking), "cuEventCreate");
-  }
-  check(driver().event_record(slot_->event, stream_), "cuEventRecord");
-  has_event_ = true;
-}
-
 void Launch::wait() {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
+  const auto begin = std::chrono::steady_clock::now();
   for (unsigned i = 1; !done(); ++i) {
     pause_cpu();
-    if (i % 64 == 0 && std::chrono::steady_clock::now() > end) {
+    if (i % 64 == 0 && std::chrono::steady_clock::now() - begin > kSpin) {
       break;
     }
   }
-  if (done()) {
-    return;
-  }
-  const CurrentContext current(device_->context());
-  const CaptureElsewhere allowed;
-  if (has_event_) {
-    check(driver().event_synchronize(slot_->event), "cuEventSynchronize");
-  } else {
-    check(driver().stream_synchronize(stream_), "cuStreamSynchronize");
-  }
-  if (!done()) {
-    throw std::runtime_error("hashing on the GPU failed: the kernel ended without a result");
+  for (unsigned i = 1; !done(); ++i) {
+    std::this_thread::sleep_for(kSleep);
+    if (i % kSleepsUntilCheck == 0 && !done()) {
+      device_->check_health();
+    }
   }
 }
 

@@ -25,9 +25,6 @@ class Launch {
   // Never blocks and asks nobody: the kernel itself writes it into host memory.
   bool done() const;
 
-  // To be able to wait for this launch alone, although more is enqueued behind it.
-  void record_event();
-
   // Blocks until done(). Throws std::runtime_error if CUDA reports an error, be it of an earlier kernel.
   void wait();
 
@@ -44,7 +41,6 @@ class Launch {
   Slot* slot_;
   Stream stream_;
   std::size_t folded_;
-  bool has_event_ = false;
 };
 
 }  // namespace mmhash::cuda

@@ -1,6 +1,6 @@
 // A leaf of any size that a warp has in its shared memory: what is not a whole leaf of contiguous memory,
 // that is at most one leaf at the end, the digests of the levels above, and every leaf of a strided tensor.
-// Loops that are not unrolled: little code, since NVRTC compiles it when the first tensor is hashed.
+// Functions that are not inlined: little code, since NVRTC compiles it when the first tensor is hashed.
 #pragma once
 
 #include "sources.cuh"
@@ -9,69 +9,67 @@
 
 namespace mmhash::cuda {
 
-// Brings `size` bytes, at most a leaf, from any address of the device into the warp's shared memory.
-__device__ __noinline__ void stage(const u8* from, u32 size, u8* staged, u32 lane) {
-  const Unaligned<false> source{from};
+// Brings `size` bytes, at most a leaf, into the warp's shared memory.
+template <class Source>
+__device__ __noinline__ void stage(const Source& source, u32 size, u8* staged, u32 lane) {
+  auto* words = reinterpret_cast<Pair*>(staged) + lane;
+  Pair loaded[16];
   __syncwarp();
-  Pair words[16];
 #pragma unroll
   for (u32 k = 0; k < 16; ++k) {  // all loads first: one latency, not 16
     if (512 * k + 16 * lane + 16 <= size) {
-      words[k] = source(512 * k + 16 * lane);
+      loaded[k] = source(512 * k + 16 * lane);
     }
   }
 #pragma unroll
   for (u32 k = 0; k < 16; ++k) {
     if (512 * k + 16 * lane + 16 <= size) {
-      *reinterpret_cast<ulonglong2*>(staged + 512 * k + 16 * lane) = {words[k].even, words[k].odd};
+      words[32 * k] = loaded[k];
     }
   }
   if (lane < size % 16) {
     const u32 at = size - size % 16 + lane;
-    staged[at] = __ldcg(from + at);
+    staged[at] = __ldcg(source.from + at);
   }
   __syncwarp();
 }
 
-// The lanes' stripes of one block, at most eight of them from `row` on, added up for all lanes.
-__device__ inline Pair sum_over_rows(Pair sum) {
-#pragma unroll
-  for (int across = 4; across < 32; across *= 2) {
-    sum.even += __shfl_xor_sync(kAllLanes, sum.even, across);
-    sum.odd += __shfl_xor_sync(kAllLanes, sum.odd, across);
-  }
-  return sum;
+// 16 bytes at any address of shared memory.
+__device__ inline Pair read_staged(const u8* from) {
+  const u32 ahead = static_cast<u32>(reinterpret_cast<u64>(from) % 16);
+  const auto* words = reinterpret_cast<const Pair*>(from - ahead);
+  return ahead == 0 ? words[0] : shifted(words[0], words[1], ahead);
 }
 
 // More than 240 bytes, in the form of hash_whole().
 __device__ inline u64 hash_staged_long(const u8* staged, u32 size, u32 lane) {
-  const u32 row = lane / 4, pair = lane % 4;
+  const u32 row = lane / 4;
   const u32 stripes = (size - 1) / 64;  // that end before the input does; the last one ends with it
-  const Pair scramble_key = key_of(kStripes.at + 16 + 2 * pair);
-  Pair accumulators = key_of(kStart.at + 2 * pair);
-#pragma unroll 1
-  for (u32 block = 0;; ++block) {
-    Pair sum{0, 0};
-    for (u32 stripe = row; stripe < 16 && 16 * block + stripe < stripes; stripe += 8) {
-      const u8* from = staged + 1024 * block + 64 * stripe + 16 * pair;
-      const ulonglong2 words = *reinterpret_cast<const ulonglong2*>(from);
-      mix(sum, {words.x, words.y}, key_of(kStripes.at + stripe + 2 * pair));
+  const u32 last_block = (size - 1) / 1024;
+  const auto* words = reinterpret_cast<const Pair*>(staged) + lane;
+  const Pair upper = load_key(kLaneKeys.upper, lane), lower = load_key(kLaneKeys.lower, lane);
+  Pair sums[8];
+#pragma unroll
+  for (u32 b = 0; b < 8; ++b) {
+    sums[b] = {0, 0};
+    if (16 * b + row < stripes) {
+      mix(sums[b], words[64 * b], upper);
     }
-    const bool is_last = block == (size - 1) / 1024;
-    if (is_last && row == 0) {
-      const u8* from = staged + size - 64 + 16 * pair;
-      mix(sum, {read64(from), read64(from + 8)}, key_of(kLast.at + 2 * pair));
+    if (16 * b + 8 + row < stripes) {
+      mix(sums[b], words[64 * b + 32], lower);
     }
-    __syncwarp();
-    sum = sum_over_rows(sum);
-    accumulators.even += sum.even;
-    accumulators.odd += sum.odd;
-    if (is_last) {
-      return merged(accumulators, size, lane);
-    }
-    accumulators.even = scrambled(accumulators.even, scramble_key.even);
-    accumulators.odd = scrambled(accumulators.odd, scramble_key.odd);
   }
+  if (row == 0) {
+    Pair last{0, 0};
+    mix(last, read_staged(staged + size - 64 + 16 * lane), load_key(kLaneKeys.ending, lane));
+#pragma unroll
+    for (u32 b = 0; b < 8; ++b) {
+      sums[b].even += b == last_block ? last.even : 0;
+      sums[b].odd += b == last_block ? last.odd : 0;
+    }
+  }
+  __syncwarp();
+  return finish(sums, last_block, size, lane);
 }
 
 // The digest of 1 to kLeafBytes bytes: its low half in lane 0, its high half in lane 4.

@@ -24,7 +24,7 @@ constexpr u64 kPrime64_1 = 0x9E3779B185EBCA87u, kPrime64_2 = 0xC2B2AE3D27D4EB4Fu
               kPrime64_3 = 0x165667B19E3779F9u, kPrime64_4 = 0x85EBCA77C2B2AE63u,
               kPrime64_5 = 0x27D4EB2F165667C5u;
 
-// The secret at the places where XXH3 reads it, as little-endian words of 8 bytes.
+// The default secret; XXH3 reads it as little-endian words of 8 bytes.
 constexpr u8 kSecretBytes[192] = {
     0xb8, 0xfe, 0x6c, 0x39, 0x23, 0xa4, 0x4b, 0xbe, 0x7c, 0x01, 0x81, 0x2c, 0xf7, 0x21, 0xad, 0x1c,
     0xde, 0xd4, 0x6d, 0xe9, 0x83, 0x90, 0x97, 0xdb, 0x72, 0x40, 0xa4, 0xa4, 0xb7, 0xb3, 0x67, 0x1f,
@@ -51,33 +51,49 @@ __device__ constexpr u64 secret_word(u32 at) {
 template <u32 kAt>
 constexpr u64 kSecret = secret_word(kAt);
 
-template <u32 kCount>
-struct Words {
-  u64 at[kCount];
-};
-
-template <u32 kCount>
-__device__ constexpr Words<kCount> secret_words(u32 from) {
-  Words<kCount> words{};
-  for (u32 i = 0; i < kCount; ++i) {
-    words.at[i] = secret_word(from + 8 * i);
-  }
-  return words;
-}
-
-// For indices that differ between lanes: of the stripes and (from 16 on) the scramble, of the last stripe,
-// and of the two halves of the digest. A stripe's secret begins 8 bytes after that of the stripe before it.
-__constant__ Words<24> kStripes = secret_words<24>(0);
-__constant__ Words<8> kLast = secret_words<8>(121);
-__constant__ Words<8> kLow = secret_words<8>(11);
-__constant__ Words<8> kHigh = secret_words<8>(117);
-__constant__ Words<8> kStart = {
-    {kPrime32_3, kPrime64_1, kPrime64_2, kPrime64_3, kPrime64_4, kPrime32_2, kPrime64_5, kPrime32_1}};
-
-// 16 bytes of input, or two neighbouring accumulators.
-struct Pair {
+// 16 bytes of input or of the secret, or two neighbouring accumulators.
+struct alignas(16) Pair {
   u64 even, odd;
 };
+
+// What each lane needs of the secret and of the first accumulators: lanes of one column (lane % 4) have the
+// same pair of accumulators, those of one row (lane / 4) the same stripes. From global memory, 512
+// neighbouring bytes at a time: lanes that read different words of __constant__ memory wait for each other.
+struct LaneKeys {
+  Pair upper[32];   // of stripe `row` of a block; a stripe's key begins 8 bytes after that of the one before
+  Pair lower[32];   // of stripe `row + 8`
+  Pair ending[32];  // of the last stripe
+  Pair scramble[32];  // between two blocks
+  Pair start[32];     // not the secret's: what the accumulators begin with
+  Pair merge[32];     // of the low half of the digest in even rows, of the high half in odd ones
+};
+
+__device__ constexpr Pair secret_pair(u32 at) {
+  return {secret_word(at), secret_word(at + 8)};
+}
+
+__device__ constexpr LaneKeys lane_keys() {
+  constexpr u64 start[8] = {kPrime32_3, kPrime64_1, kPrime64_2, kPrime64_3,
+                            kPrime64_4, kPrime32_2, kPrime64_5, kPrime32_1};
+  LaneKeys keys{};
+  for (u32 lane = 0; lane < 32; ++lane) {
+    const u32 row = lane / 4, column = lane % 4;
+    keys.upper[lane] = secret_pair(8 * row + 16 * column);
+    keys.lower[lane] = secret_pair(8 * (row + 8) + 16 * column);
+    keys.ending[lane] = secret_pair(121 + 16 * column);
+    keys.scramble[lane] = secret_pair(128 + 16 * column);
+    keys.start[lane] = {start[2 * column], start[2 * column + 1]};
+    keys.merge[lane] = secret_pair((row % 2 == 0 ? 11 : 117) + 16 * column);
+  }
+  return keys;
+}
+
+__device__ const LaneKeys kLaneKeys = lane_keys();
+
+__device__ inline Pair load_key(const Pair (&keys)[32], u32 lane) {
+  const ulonglong2 words = __ldg(reinterpret_cast<const ulonglong2*>(&keys[lane]));
+  return {words.x, words.y};
+}
 
 __device__ inline u64 low_times_high(u64 word) {
   return (word & 0xffffffffu) * (word >> 32);
@@ -102,10 +118,6 @@ __device__ inline u64 avalanche(u64 hash) {
   return hash ^ (hash >> 32);
 }
 
-__device__ inline Pair key_of(const u64* words) {
-  return {words[0], words[1]};
-}
-
 // Each lane has the sums of its own stripes for all eight blocks; afterwards it has, in sums[0], those of all
 // the warp's stripes for block lane / 4. Each step halves the blocks and adds what the lane across has of
 // them.
@@ -123,51 +135,50 @@ __device__ inline void scatter_sums(Pair (&sums)[8], u32 lane) {
   }
 }
 
-// The digest from all accumulators: its low half in lane 0, its high half in lane 4.
-__device__ inline u64 merged(const Pair& accumulators, u32 size, u32 lane) {
-  const bool high = lane / 4 % 2 == 1;
-  const Pair key = key_of((high ? kHigh.at : kLow.at) + 2 * (lane % 4));
-  u64 hash = folded_product(accumulators.even ^ key.even, accumulators.odd ^ key.odd);
+// The digest from each lane's sums of the blocks up to `last_block`, which the scramble does not follow: its
+// low half in lane 0, its high half in lane 4.
+__device__ inline u64 finish(Pair (&sums)[8], u32 last_block, u32 size, u32 lane) {
+  scatter_sums(sums, lane);
+  const Pair scramble = load_key(kLaneKeys.scramble, lane);
+  const Pair merge = load_key(kLaneKeys.merge, lane);
+  Pair accumulators = load_key(kLaneKeys.start, lane);
+#pragma unroll
+  for (u32 b = 0; b < 8; ++b) {
+    if (b <= last_block) {
+      const int owner = static_cast<int>(4 * b + lane % 4);
+      accumulators.even += __shfl_sync(kAllLanes, sums[0].even, owner);
+      accumulators.odd += __shfl_sync(kAllLanes, sums[0].odd, owner);
+    }
+    if (b < last_block) {
+      accumulators.even = scrambled(accumulators.even, scramble.even);
+      accumulators.odd = scrambled(accumulators.odd, scramble.odd);
+    }
+  }
+  u64 hash = folded_product(accumulators.even ^ merge.even, accumulators.odd ^ merge.odd);
   hash += __shfl_xor_sync(kAllLanes, hash, 1);
   hash += __shfl_xor_sync(kAllLanes, hash, 2);
-  hash += high ? ~(size * kPrime64_2) : size * kPrime64_1;
+  hash += lane / 4 % 2 == 0 ? size * kPrime64_1 : ~(size * kPrime64_2);
   return avalanche(hash);
 }
 
 // A whole leaf. `source(offset)` gives 16 bytes at a multiple of 16.
 template <class Source>
 __device__ inline u64 hash_whole(const Source& source, u32 lane) {
-  const u32 row = lane / 4, pair = lane % 4;
   Pair bytes[16];
 #pragma unroll
   for (u32 k = 0; k < 16; ++k) {
     bytes[k] = source(512 * k + 16 * lane);
   }
-  const Pair first_key = key_of(kStripes.at + row + 2 * pair);
-  const Pair second_key = key_of(kStripes.at + 8 + row + 2 * pair);
-  const Pair last_key = row == 7 ? key_of(kLast.at + 2 * pair) : second_key;
+  const Pair upper = load_key(kLaneKeys.upper, lane), lower = load_key(kLaneKeys.lower, lane);
+  const Pair ending = lane >= 28 ? load_key(kLaneKeys.ending, lane) : lower;
   Pair sums[8];
 #pragma unroll
   for (u32 b = 0; b < 8; ++b) {
     sums[b] = {0, 0};
-    mix(sums[b], bytes[2 * b], first_key);
-    mix(sums[b], bytes[2 * b + 1], b == 7 ? last_key : second_key);
+    mix(sums[b], bytes[2 * b], upper);
+    mix(sums[b], bytes[2 * b + 1], b == 7 ? ending : lower);
   }
-  scatter_sums(sums, lane);
-
-  const Pair scramble_key = key_of(kStripes.at + 16 + 2 * pair);
-  Pair accumulators = key_of(kStart.at + 2 * pair);
-#pragma unroll
-  for (u32 b = 0; b < 8; ++b) {
-    const int owner = static_cast<int>(4 * b + pair);
-    accumulators.even += __shfl_sync(kAllLanes, sums[0].even, owner);
-    accumulators.odd += __shfl_sync(kAllLanes, sums[0].odd, owner);
-    if (b < 7) {
-      accumulators.even = scrambled(accumulators.even, scramble_key.even);
-      accumulators.odd = scrambled(accumulators.odd, scramble_key.odd);
-    }
-  }
-  return merged(accumulators, kLeafBytes, lane);
+  return finish(sums, 7, kLeafBytes, lane);
 }
 
 }  // namespace mmhash::cuda

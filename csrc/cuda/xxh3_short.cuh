@@ -69,11 +69,25 @@ __device__ inline Hash hash_9_to_16(const u8* bytes, u32 size) {
   return {avalanche(low * kPrime64_2), avalanche(__umul64hi(low, kPrime64_2) + high * kPrime64_2)};
 }
 
+struct SecretWords {
+  u64 at[24];
+};
+
+__device__ constexpr SecretWords secret_words() {
+  SecretWords words{};
+  for (u32 i = 0; i < 24; ++i) {
+    words.at[i] = secret_word(8 * i);
+  }
+  return words;
+}
+
+__constant__ SecretWords kSecretWords = secret_words();
+
 // The word of the secret at any offset up to 184.
 __device__ inline u64 secret_at(u32 at) {
   const u32 shift = 8 * (at % 8);
-  const u64 low = kStripes.at[at / 8];
-  return shift == 0 ? low : low >> shift | kStripes.at[at / 8 + 1] << (64 - shift);
+  const u64 low = kSecretWords.at[at / 8];
+  return shift == 0 ? low : low >> shift | kSecretWords.at[at / 8 + 1] << (64 - shift);
 }
 
 __device__ inline u64 mix16(const u8* bytes, u32 at) {

@@ -30,7 +30,7 @@ inline Index thread_index, block_index, block_size;
 struct Lane {
   ucontext_t context;
   std::vector<char> stack = std::vector<char>(64 << 10);
-  unsigned turn = 0;
+  unsigned turn = 0, barriers = 0;
   bool done = false;
 };
 inline std::vector<Lane> lanes;
@@ -38,6 +38,7 @@ inline ucontext_t scheduler;
 // What each lane gives at an exchange. Two sets in turns: a lane may already give its next value while others
 // have not yet read this one.
 inline std::vector<std::uint64_t> given[2];
+inline std::size_t at_barrier;  // how often lanes of this block have come to a barrier
 inline void (*body)();
 
 inline void run_lane() {
@@ -70,8 +71,10 @@ void launch(unsigned blocks, unsigned threads, const Kernel& kernel) {
       lane.context.uc_stack.ss_size = lane.stack.size();
       lane.context.uc_link = &scheduler;
       lane.done = false;
+      lane.barriers = 0;
       makecontext(&lane.context, run_lane, 0);
     }
+    at_barrier = 0;
     for (bool running = true; running;) {
       running = false;
       for (thread_index.x = 0; thread_index.x < threads; ++thread_index.x) {
@@ -93,8 +96,15 @@ void launch(unsigned blocks, unsigned threads, const Kernel& kernel) {
 inline void __syncwarp() {
   cuda_on_host::exchange(0, 0);
 }
-inline void __threadfence() {}
-inline void __threadfence_system() {}
+inline void __syncthreads() {
+  using namespace cuda_on_host;
+  const unsigned self = thread_index.x;
+  ++lanes[self].barriers;
+  ++at_barrier;
+  while (at_barrier < lanes[self].barriers * lanes.size()) {
+    swapcontext(&lanes[self].context, &scheduler);
+  }
+}
 
 template <typename T>
 T __shfl_sync(unsigned, T value, int from) {
