@@ -4,7 +4,8 @@
     python bench/report.py --check    # status 1 and a diff if that would change anything
 
 A table stands between `<!-- table:NAME RESULT -->` and `<!-- /table -->`, where NAME is one of
-tables.TABLES and RESULT a file in bench/results without its `.json`; without it, results.MAIN.
+tables.TABLES and RESULT a file in bench/results without its `.json`; without it, results.MAIN. The
+name `gpu` is the table of a result of bench/gpu.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import sys
 from pathlib import Path
 
+import gpu_results
 import plots
 import results
 from tables import TABLES
@@ -27,8 +29,12 @@ MARKED = re.compile(r"(<!-- table:(\S+)(?: (\S+))? -->\n).*?(<!-- /table -->)", 
 def with_tables(text: str, found: dict[str, results.Result]) -> str:
     """The document with every table made anew. ValueError: no table in it, or an unknown one."""
 
+    on_gpus = gpu_results.load_all()
+
     def table(match: re.Match[str]) -> str:
         opening, name, result, closing = match.groups(results.MAIN)
+        if name == "gpu" and result in on_gpus:
+            return f"{opening}\n{gpu_results.table(result, on_gpus[result])}\n\n{closing}"
         if name not in TABLES or result not in found:
             raise ValueError(
                 f"table:{name} {result}: expected one of {', '.join(TABLES)} and one of "

@@ -4,10 +4,11 @@
 
 namespace mmhash::cuda {
 
-inline constexpr unsigned kLeafBytes = 8192;   // docs/SPEC.md
-inline constexpr unsigned kFanIn = 512;        // digests in a leaf of the next level
-inline constexpr unsigned kWarpsPerBlock = 4;  // at most; shared memory is laid out for as many
-inline constexpr int kMaxStridedDims = 64;     // after merging; what has more is copied to the host
+inline constexpr unsigned kLeafBytes = 8192;        // docs/SPEC.md
+inline constexpr unsigned kFanIn = 512;             // digests in a leaf of the next level
+inline constexpr unsigned kWarpsPerBlock = 4;       // at most; shared memory is laid out for as many
+inline constexpr unsigned kBlocksPerProcessor = 3;  // at the same time: why, see the end of leaves.cu
+inline constexpr int kMaxStridedDims = 64;          // after merging; what has more is copied to the host
 
 struct Job {
   const unsigned char* data;

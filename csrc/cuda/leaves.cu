@@ -137,24 +137,29 @@ __device__ inline void strided(const Job& job, const Strided& layout) {
 }  // namespace mmhash::cuda
 
 // By name for cuModuleGetFunction; compiled one at a time (compile.h says why), all of them for the tests.
-// Four blocks on a multiprocessor leave 128 registers a thread, as many as the loads of a leaf (64), its sums
-// and its keys take.
+//
+// Three blocks on a multiprocessor leave 168 registers a thread: the loads of a leaf take 64, its sums 32.
+// With four and 128 registers 537 MB take 213 us instead of 197 on the same H100, with more they spill. The
+// warps that then run have 12 KiB and more in flight on each multiprocessor at any time, and memory needs no
+// more: reading a leaf ahead in registers changed nothing.
 constexpr int kThreads = 32 * mmhash::cuda::kWarpsPerBlock;
+constexpr int kBlocks = mmhash::cuda::kBlocksPerProcessor;
 
 #if defined(MMHASH_KERNEL_aligned) || defined(MMHASH_KERNEL_all)
-extern "C" __global__ void __launch_bounds__(kThreads, 4) mmhash_aligned(const mmhash::cuda::Job job) {
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) mmhash_aligned(const mmhash::cuda::Job job) {
   mmhash::cuda::contiguous<mmhash::cuda::Aligned>(job);
 }
 #endif
 
 #if defined(MMHASH_KERNEL_unaligned) || defined(MMHASH_KERNEL_all)
-extern "C" __global__ void __launch_bounds__(kThreads, 4) mmhash_unaligned(const mmhash::cuda::Job job) {
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
+    mmhash_unaligned(const mmhash::cuda::Job job) {
   mmhash::cuda::contiguous<mmhash::cuda::Unaligned>(job);
 }
 #endif
 
 #if defined(MMHASH_KERNEL_strided) || defined(MMHASH_KERNEL_all)
-extern "C" __global__ void __launch_bounds__(kThreads, 4)
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     mmhash_strided(const mmhash::cuda::Job job, const mmhash::cuda::Strided layout) {
   mmhash::cuda::strided(job, layout);
 }
