@@ -6,10 +6,12 @@
 // the same memory and that nobody has written it since. An address proves neither: of 20,000 tensors
 // made after a free, 6,666 got the freed one's address.
 //
-// 1. The owner cannot be another. Every entry holds a weak count on the torch StorageImpl (or a weak
-//    reference to the NumPy array) that owns the memory. It keeps neither the data nor the tensor
-//    alive, but as long as it is held, no other storage can have that address. So a tensor whose
-//    storage has the entry's address has the entry's storage, which by being held is alive.
+// 1. The owner cannot be another. Every entry holds a weak reference to the Python object whose life is that
+// of
+//    the memory: torch's UntypedStorage (of which a StorageImpl has one, for as long as it lives, since torch
+//    2.1), or the NumPy array. A hit needs the reference to lead to the very object that the tensor has now.
+//    When the object ends, the reference is dead before the address can be used again, and its callback drops
+//    the entry. It keeps neither the memory nor the tensor alive.
 // 2. The owner's memory is where it was. The data pointer is part of the key: resize_, share_memory_
 //    and `.data =` change the pointer or the storage.
 // 3. It is read in the same way. Dtype, shape, strides and lazy bits are part of the key.
@@ -23,11 +25,12 @@
 // 5. What torch does not count is not cached: inference tensors (no counter), memory that torch does not
 //    own (from_numpy, from_blob, DLPack imports: not resizable), shared memory (other processes write it),
 //    pinned memory (staging buffers that copies fill), devices (CUDA graphs write them), writable
-//    arrays and buffers; unless the caller has said that they will not change (freeze).
+//    arrays and buffers; unless the caller has said that they will not change (freeze). Nor does a hit
+//    outlive .numpy(), which makes the storage not resizable, and would write unseen from then on.
 //
 // What remains is a write that torch does not count for the tensor at hand, into memory that torch owns:
-// through .numpy(), untyped_storage() or a raw pointer; by torch.distributed's collectives and receives, a
-// custom or Triton kernel; through a tensor that shares the storage and is no view (made by .data, set_(),
+// through untyped_storage(), DLPack or a raw pointer (torch.distributed's collectives, fused optimizers, a
+// custom or Triton kernel); through a tensor that shares the storage and is no view (made by .data, set_(),
 // copy.copy, a deepcopy of several views, unsafe_chunk); and into a read-only NumPy array through a view made
 // while it was writable. The docstring of identity() says so.
 //
@@ -52,7 +55,7 @@
 namespace mmhash {
 
 struct CacheKey {
-  std::uint64_t owner = 0;  // address of the StorageImpl or the array
+  std::uint64_t owner = 0;  // address of the object that the memory lives and dies with
   std::uint64_t data = 0;   // address of the first element
   Digest layout{};          // XXH3-128 of dtype, lazy bits, shape and strides
   bool operator==(const CacheKey&) const = default;
@@ -60,9 +63,10 @@ struct CacheKey {
 
 // What an entry holds to prove points 1 and 4; made and released by watch.cpp.
 struct Watch {
-  void* object = nullptr;     // sentinel tensor or weak reference: a Python object
-  std::uint64_t storage = 0;  // StorageImpl on which a weak count is held, or 0
+  void* owner = nullptr;     // weak reference to the owner
+  void* sentinel = nullptr;  // tensor that shares the version counter; null if there is none
   std::uint64_t version = 0;
+  bool frozen = false;  // the caller answers for the memory
 };
 
 struct CacheStats {
@@ -93,10 +97,10 @@ class Cache {
   // Finds an entry and makes it the youngest. Whether it is current is for the caller to find out; it
   // then calls hit() or invalidate().
   bool find(const CacheKey& key, Digest& digest, Watch& watch);
-  void hit();
+  void hit() { ++hits_; }
   void invalidate(const CacheKey& key, Dropped& dropped);
-  void miss();
-  void bypass();
+  void miss() { ++misses_; }
+  void bypass() { ++bypasses_; }
 
   // Adds or replaces an entry, evicting the oldest beyond maxsize. Drops the new one if anything was
   // forgotten since the caller asked for `forgets`, which it did before it read the memory: forget() and the
@@ -108,15 +112,16 @@ class Cache {
   // Removes all entries of one owner, or all. The statistics survive the former and not the latter.
   void forget(std::uint64_t owner, Dropped& dropped);
   void clear(Dropped& dropped);
+  // Likewise for an owner that is no more, whose memory nobody can be hashing.
+  void end(std::uint64_t owner, Dropped& dropped);
   void resize(std::size_t maxsize, Dropped& dropped);
   CacheStats stats() const;
-  std::vector<std::pair<CacheKey, Watch>> entries() const;
   bool enabled() const { return maxsize_.load(std::memory_order_relaxed) > 0; }
 
-  // Null if nobody is hashing this memory: then the caller is, until it calls end(), which it must.
+  // Null if nobody is hashing this memory: then the caller is, until it calls leave(), which it must.
   // Otherwise what to wait for.
-  std::shared_ptr<InFlight> begin(const CacheKey& key);
-  void end(const CacheKey& key);
+  std::shared_ptr<InFlight> enter(const CacheKey& key);
+  void leave(const CacheKey& key);
 
  private:
   struct Entry {
@@ -134,23 +139,24 @@ class Cache {
   using Entries = std::list<Entry>;  // youngest first
 
   void remove(Entries::iterator entry, Dropped& dropped);
+  void remove_all(std::uint64_t owner, Dropped& dropped);
   void evict(Dropped& dropped);
 
   mutable std::mutex mutex_;
   Entries entries_;
   std::unordered_map<CacheKey, Entries::iterator, Hash> index_;
+  std::unordered_map<std::uint64_t, std::vector<Entries::iterator>> by_owner_;
   std::unordered_map<CacheKey, std::shared_ptr<InFlight>, Hash> in_flight_;
   std::atomic<std::size_t> maxsize_;
   std::atomic<std::uint64_t> forgets_{0};
-  CacheStats stats_;
+  std::atomic<std::uint64_t> hits_{0}, misses_{0}, bypasses_{0}, evictions_{0}, invalidations_{0};
 };
 
 // The process's cache. A forked child gets an empty one of the same size: the parent's may stand in the
 // middle of a change there.
 Cache& cache();
 
-// Off until it is asked for: what remains (above) includes writes that serving code makes as a matter of
-// course, such as a collective into a tensor that is used again, and only its author can rule them out.
-inline constexpr std::size_t kDefaultCacheSize = 0;
+// An entry takes 1 KB.
+inline constexpr std::size_t kDefaultCacheSize = 4096;
 
 }  // namespace mmhash

@@ -18,7 +18,8 @@ inline std::optional<Digest> look_up(const Subject& subject) {
     return std::nullopt;
   }
   // The entry may be evicted by other Python code before the proof is done; its watch must not go with it.
-  const auto held = py::reinterpret_borrow<py::object>(static_cast<PyObject*>(watch.object));
+  const auto owner = py::reinterpret_borrow<py::object>(static_cast<PyObject*>(watch.owner));
+  const auto sentinel = py::reinterpret_borrow<py::object>(static_cast<PyObject*>(watch.sentinel));
   if (is_current(watch, subject)) {
     cache().hit();
     return digest;
@@ -44,12 +45,12 @@ Digest compute_once(py::handle value, const TensorView& view, const Subject& sub
     const CacheKey* key = nullptr;
     ~End() {
       if (key != nullptr) {
-        cache().end(*key);
+        cache().leave(*key);
       }
     }
   } end;
   if (view.bytes() >= kParallelBytes && !view.on_device) {
-    if (const auto other = cache().begin(subject.key)) {
+    if (const auto other = cache().enter(subject.key)) {
       without_gil([&] { other->wait(); });
       if (const auto found = look_up(subject)) {
         return *found;
@@ -64,7 +65,7 @@ Digest compute_once(py::handle value, const TensorView& view, const Subject& sub
   }
   cache().miss();
   const Digest digest = compute();
-  watch.store(digest, forgets, view.bytes());
+  watch.store(digest, forgets);
   return digest;
 }
 
@@ -84,10 +85,6 @@ Digest through_cache(py::handle value, TensorView& view, bool use_cache, Compute
   // Up to here no other thread has run since the address was read; from here on torch's methods are called.
   const std::uint64_t forgets = cache().forgets();
   hold_memory(value, view);
-  if (!is_cacheable(value, subject)) {
-    cache().bypass();
-    return compute();
-  }
   return compute_once(value, view, subject, forgets, compute);
 }
 

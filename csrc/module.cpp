@@ -235,12 +235,12 @@ Contiguous memory is read in place; strided memory through at most 64 KiB of scr
 not depend on it. Safe to call from any thread. Memory that another thread writes meanwhile gives the digest
 of some mixture.
 
-With the cache on (MMHASH_CACHE_SIZE or cache_resize(); it is off by default), the identity of a torch tensor of
-128 KiB or more, or of such a NumPy array that is read-only down to its owner, is kept and found again while its
-memory has not changed as far as torch's version counter tells; nothing of the tensor is kept alive. Not seen are
-writes through .numpy(), untyped_storage() or a raw pointer, by collectives and custom kernels, or through another
-tensor over the same storage that is no view of this one (.data, set_(), copy.copy), nor into an array through a view
-made while it was writable: after one, call forget(x) or pass cache=False.
+The identity of a torch tensor of 128 KiB or more, or of such a NumPy array that is read-only down to its owner,
+is kept in a cache and found again while its memory has not changed as far as torch's version counter tells;
+nothing of the tensor is kept alive. A write that torch does not count (through .data, untyped_storage(), set_(),
+DLPack or a raw pointer, as collectives, fused optimizers and custom kernels make them, or into an array through a view made
+while it was writable) is not seen: call forget(x) after one. MMHASH_CACHE_SIZE=0 turns the cache off, and
+cache=False for one call.
 
 Raises TypeError for a value that has no identity (object, string, datetime and longdouble arrays; sparse,
 quantized, nested and meta tensors; sets; other classes), naming where in a nested value it stands;

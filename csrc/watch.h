@@ -18,7 +18,7 @@ struct Subject {
   std::uint64_t version = 0;
   bool counted = false;   // the version counts the writes
   bool writable = false;  // a NumPy array or a buffer that can be written
-  py::object storage;     // a torch tensor's, whose address the key has
+  py::object storage;     // a torch tensor's, which is its owner
   bool lazy = false;      // conjugated or negated when it is read
 };
 
@@ -28,10 +28,6 @@ bool identify(py::handle value, const TensorView& view, Subject& subject);
 // True if an entry with this watch holds for the subject that found it.
 bool is_current(const Watch& watch, const Subject& subject);
 
-// True if the memory cannot change without the watch noticing, or the caller has frozen it. Asked before an
-// entry is made, not for a hit: what it asks of a storage does not change while the storage lives.
-bool is_cacheable(py::handle value, const Subject& subject);
-
 // A watch for a new entry, made before the memory is read, and released with this unless it was stored.
 class NewWatch {
  public:
@@ -40,10 +36,11 @@ class NewWatch {
   NewWatch& operator=(const NewWatch&) = delete;
   ~NewWatch();
 
-  // False if none can be had: the value is then hashed each time.
+  // False if the memory could change without the watch noticing, and the caller has not frozen it: the value
+  // is then hashed each time.
   bool made() const { return made_; }
-  // Adds the entry. `bytes` is the size of the payload.
-  void store(const Digest& digest, std::uint64_t forgets, std::size_t bytes);
+  // Adds the entry.
+  void store(const Digest& digest, std::uint64_t forgets);
 
  private:
   const Subject& subject_;

@@ -25,7 +25,7 @@ class CacheInfo(NamedTuple):
     evictions: int
     """Entries dropped for younger ones."""
     invalidations: int
-    """Entries dropped because the memory was written, or by forget()."""
+    """Entries dropped because the memory was written or freed, or by forget()."""
     maxsize: int
     """Entries it may hold; 0 turns it off."""
     currsize: int
@@ -37,8 +37,8 @@ def cache_info() -> CacheInfo:
 
     Values below info()["cache_min_bytes"] are hashed without asking the cache, and not counted.
 
-    >>> mmhash.cache_info().maxsize
-    0
+    >>> mmhash.cache_info()._fields[:3]
+    ('hits', 'misses', 'bypasses')
     """
     return CacheInfo(*_core.cache_stats())
 
@@ -56,7 +56,7 @@ def cache_clear() -> None:
 def cache_resize(maxsize: int) -> None:
     """Sets how many entries the cache may hold, evicting the oldest beyond that; 0 turns it off.
 
-    An entry takes about 1 KB. The default is 0, or the environment variable MMHASH_CACHE_SIZE.
+    An entry takes about 1 KB. The default is 4,096, or the environment variable MMHASH_CACHE_SIZE.
 
     Raises TypeError for anything but an int, and ValueError for a negative one.
 
@@ -128,8 +128,8 @@ class freeze:  # noqa: N801 - a function to its callers
 def forget(value: object, /) -> None:
     """Drops what the cache knows of a value's memory, and ends freeze().
 
-    To be called after a write that torch does not count: through .numpy(), .data, set_(),
-    untyped_storage() or a raw pointer. Drops the entries of all views of the same storage or array.
+    To be called after a write that torch does not count: through .data, set_(), untyped_storage(),
+    DLPack or a raw pointer. Drops the entries of all views of the same storage or array.
     `value` may be a list, tuple or mapping of tensors, arrays and buffers; other values in it have
     no entries.
 
