@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <chrono>
 #include <iterator>
 #include <utility>
 
@@ -15,9 +16,9 @@ void InFlight::finish() {
   done_.notify_all();
 }
 
-void InFlight::wait() {
+bool InFlight::wait() {
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return finished_; });
+  return done_.wait_for(lock, std::chrono::milliseconds(100), [this] { return finished_; });
 }
 
 bool Cache::find(const CacheKey& key, Digest& digest, Watch& watch) {

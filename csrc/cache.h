@@ -21,18 +21,30 @@
 //    that version from the sentinel and from the tensor that asks. The sentinel is what makes tensors
 //    with a counter of their own safe (x.data starts at 0 over the same storage): their version alone
 //    may agree by chance. A write by another thread *while* the tensor is hashed counts when it
-//    ends, and then the entry's version is old.
+//    ends, and then the entry's version is old. (Not so what torch.compile and custom operators write: they
+//    count before they write, so that a hash taken in between stays, of some mixture.)
 // 5. What torch does not count is not cached: inference tensors (no counter), memory that torch does not
 //    own (from_numpy, from_blob, DLPack imports: not resizable), shared memory (other processes write it),
 //    pinned memory (staging buffers that copies fill), devices (CUDA graphs write them), writable
 //    arrays and buffers; unless the caller has said that they will not change (freeze). Nor does a hit
 //    outlive .numpy(), which makes the storage not resizable, and would write unseen from then on.
 //
-// What remains is a write that torch does not count for the tensor at hand, into memory that torch owns:
-// through untyped_storage(), DLPack or a raw pointer (torch.distributed's collectives, fused optimizers, a
-// custom or Triton kernel); through a tensor that shares the storage and is no view (made by .data, set_(),
-// copy.copy, a deepcopy of several views, unsafe_chunk); and into a read-only NumPy array through a view made
-// while it was writable. The docstring of identity() says so.
+// What remains is a write that leaves the version of the tensor at hand as it is, into memory that torch
+// owns:
+//  - through untyped_storage(), storage(), DLPack or a raw pointer: torch.distributed's collectives, fused
+//  optimizers,
+//    GradScaler.unscale_, custom and Triton kernels;
+//  - by the few operators that do not count: batch norm's running statistics, kron(out=), apply_ and map_,
+//  the
+//    observers of fake quantization; by what runs under _unsafe_preserve_version_counter or is issued by a
+//    __torch_dispatch__ handler; and, as seen by such a handler, by the operator that it is handling;
+//  - through a tensor that shares the storage with a counter of its own: made by .data, set_(), copy.copy, a
+//  deepcopy
+//    of several views, unsafe_chunk and unsafe_split, from_dlpack, as the values of a sparse tensor, or by
+//    view(dtype) under inference_mode (an inference tensor, which has no counter);
+//  - into a read-only NumPy array that was made writable for it, or through a view made while it was.
+// The docstring of identity() says so, in short. (A side effect: NumPy does not resize() an array that
+// something refers to weakly, until forget().)
 //
 // This file knows no Python: an owner is a number and a watch is opaque. Thread-safe; one mutex, which is
 // never held while Python code may run, because that code may come back here.
@@ -46,6 +58,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -79,9 +92,12 @@ struct CacheStats {
 class InFlight {
  public:
   void finish();
-  void wait();
+  // Waits a while. True if it is done.
+  bool wait();
+  bool is_mine() const { return thread_ == std::this_thread::get_id(); }
 
  private:
+  const std::thread::id thread_ = std::this_thread::get_id();  // that hashes
   std::mutex mutex_;
   std::condition_variable done_;
   bool finished_ = false;

@@ -70,21 +70,30 @@ PyObject* get(py::handle object, PyObject* descriptor) {
   return Py_TYPE(descriptor)->tp_descr_get(descriptor, object.ptr(), type);
 }
 
-// False, with no exception set, if it has none: an inference tensor.
+// Torch says RuntimeError of what a tensor does not have; everything else is not ours to swallow.
+bool is_refusal(const py::error_already_set& error) {
+  return error.matches(PyExc_RuntimeError);  // NotImplementedError is one
+}
+
+// False if it has none: an inference tensor.
 bool read_version(py::handle tensor, std::uint64_t& version) {
   PyObject* found = get(tensor, torch().version);
-  if (found != nullptr) {
-    version = PyLong_AsUnsignedLongLong(found);
-    Py_DECREF(found);
-  }
-  if (PyErr_Occurred() != nullptr) {
+  if (found == nullptr) {
+    if (!PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+      throw py::error_already_set();
+    }
     PyErr_Clear();
     return false;
+  }
+  version = PyLong_AsUnsignedLongLong(found);
+  Py_DECREF(found);
+  if (PyErr_Occurred() != nullptr) {
+    throw py::error_already_set();
   }
   return true;
 }
 
-Digest layout_digest(const TensorView& view) {
+Digest layout_digest(const TensorView& view, bool buffer) {
   // Exact and unambiguous; hashed only so that a key has one size.
   std::uint8_t bytes[8 + 2 * 8 * kMaxDims];
   const Transform& transform = view.transform;
@@ -92,7 +101,8 @@ Digest layout_digest(const TensorView& view) {
   bytes[0] = static_cast<std::uint8_t>(view.dtype - kDtypes.data());
   bytes[1] = static_cast<std::uint8_t>(transform.swap_bytes + 2 * transform.conjugate + 4 * transform.negate);
   bytes[2] = static_cast<std::uint8_t>(ndim);
-  std::size_t size = 3;
+  bytes[3] = buffer;  // its frame is another than that of a tensor of bytes
+  std::size_t size = 4;
   for (const auto part : {view.shape(), view.strides()}) {
     std::memcpy(bytes + size, part.data(), part.size_bytes());
     size += part.size_bytes();
@@ -100,18 +110,35 @@ Digest layout_digest(const TensorView& view) {
   return xxh3_128(bytes, size);
 }
 
+// What is asked of NumPy: likewise, and because a subclass may define `base` and `flags` as it likes.
+struct NumPy {
+  PyObject* base = py::object(py::module_::import("numpy").attr("ndarray").attr("base")).release().ptr();
+  PyObject* flags = py::object(py::module_::import("numpy").attr("ndarray").attr("flags")).release().ptr();
+};
+
+const NumPy& numpy() {
+  static const NumPy* looked_up = nullptr;
+  if (looked_up == nullptr) {
+    looked_up = new NumPy;
+  }
+  return *looked_up;
+}
+
 // The array at the end of a NumPy array's chain of bases, which is kept alive by it: it owns the memory, or
 // exports that of an object that is no array. `writable` tells if any array on the way can be written, or if
-// that object is not `bytes`, which are immutable but have no weak references.
-PyObject* owner_array(py::handle array, bool& writable) {
+// the memory is neither the last array's own nor that of `bytes`, which are immutable but have no weak
+// references.
+py::object owner_array(py::handle array, bool& writable) {
   writable = false;
   py::object current = py::reinterpret_borrow<py::object>(array);
   for (;;) {
-    writable = writable || py::cast<bool>(current.attr("flags").attr("writeable"));
-    py::object base = current.attr("base");
+    const py::object flags = checked(get(current, numpy().flags));
+    writable = writable || py::cast<bool>(flags.attr("writeable"));
+    py::object base = checked(get(current, numpy().base));
     if (!is_numpy_array(base)) {
-      writable = writable || (!base.is_none() && !PyBytes_CheckExact(base.ptr()));
-      return current.ptr();
+      const bool own = base.is_none() && py::cast<bool>(flags.attr("owndata"));
+      writable = writable || !(own || PyBytes_CheckExact(base.ptr()));
+      return current;
     }
     current = std::move(base);
   }
@@ -123,7 +150,7 @@ py::object owner_of(py::handle value) {
     return ask(value, torch().untyped_storage);
   }
   bool writable = false;
-  return py::reinterpret_borrow<py::object>(is_numpy_array(value) ? owner_array(value, writable) : value);
+  return is_numpy_array(value) ? owner_array(value, writable) : py::reinterpret_borrow<py::object>(value);
 }
 
 bool refers_to(void* reference, std::uint64_t owner) {
@@ -166,9 +193,8 @@ PyObject* owner_ended(PyObject* number, PyObject*) {
   const std::uint64_t owner = PyLong_AsUnsignedLongLong(number);
   unfreeze(owner);
   try {
-    Cache::Dropped dropped;
+    Dropped dropped;
     cache().end(owner, dropped);
-    release(dropped);
   } catch (const std::bad_alloc&) {
     return PyErr_NoMemory();  // the entries stay, and their dead references keep them from hitting
   }
@@ -183,6 +209,9 @@ PyObject* refer_to(py::handle owner) {
   const py::object callback = checked(PyCFunction_New(&kOwnerEnded, number.ptr()));
   PyObject* reference = PyWeakref_NewRef(owner.ptr(), callback.ptr());
   if (reference == nullptr) {
+    if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
+      throw py::error_already_set();
+    }
     PyErr_Clear();
     throw Unsupported{
         "a " + type_name(owner) + ", which cannot be weakly referenced, so that its end would go unseen",
@@ -203,18 +232,19 @@ bool identify(py::handle value, const TensorView& view, Subject& subject) {
     return false;  // a subclass may have overridden what the proof rests on
   }
   if (is_torch_tensor(value)) {
-    subject.storage = ask(value, torch().untyped_storage);
-    subject.key.owner = address(subject.storage.ptr());
+    subject.owner = ask(value, torch().untyped_storage);
+    subject.torch = true;
     subject.counted = read_version(value, subject.version);
     subject.lazy = view.transform.conjugate || view.transform.negate;
   } else if (is_numpy_array(value)) {
-    subject.key.owner = address(owner_array(value, subject.writable));
+    subject.owner = owner_array(value, subject.writable);
   } else {
     subject.writable = true;  // a buffer says at most that it cannot be written through this export
-    subject.key.owner = address(value.ptr());
+    subject.owner = py::reinterpret_borrow<py::object>(value);
   }
+  subject.key.owner = address(subject.owner.ptr());
   subject.key.data = address(view.data);
-  subject.key.layout = layout_digest(view);
+  subject.key.layout = layout_digest(view, !subject.torch && !is_numpy_array(value));
   return subject.key.data != 0;
 }
 
@@ -222,7 +252,7 @@ bool is_current(const Watch& watch, const Subject& subject) {
   if (!refers_to(watch.owner, subject.key.owner)) {
     return false;
   }
-  if (!subject.storage) {
+  if (!subject.torch) {
     return !subject.writable || is_frozen(subject.key.owner);
   }
   if (watch.sentinel == nullptr) {
@@ -231,11 +261,11 @@ bool is_current(const Watch& watch, const Subject& subject) {
   std::uint64_t version = 0;
   return subject.counted && subject.version == watch.version &&
          read_version(static_cast<PyObject*>(watch.sentinel), version) && version == watch.version &&
-         (watch.frozen || ask(subject.storage, torch().resizable).ptr() == Py_True);
+         (watch.frozen || ask(subject.owner, torch().resizable).ptr() == Py_True);
 }
 
 bool is_cacheable(py::handle value, const Subject& subject) {
-  if (!subject.storage) {
+  if (!subject.torch) {
     return !subject.writable;
   }
   if (!subject.counted || checked(get(value, torch().is_cpu)).ptr() != Py_True) {
@@ -244,9 +274,9 @@ bool is_cacheable(py::handle value, const Subject& subject) {
   // Asked of a lazily conjugated or negated tensor, is_pinned() would copy it, and tell of the copy. The
   // storage takes 20 times as long to answer.
   const py::object pinned =
-      subject.lazy ? ask(subject.storage, torch().storage_is_pinned) : ask(value, torch().is_pinned);
-  return ask(subject.storage, torch().resizable).ptr() == Py_True &&
-         ask(subject.storage, torch().is_shared).ptr() == Py_False && pinned.ptr() == Py_False;
+      subject.lazy ? ask(subject.owner, torch().storage_is_pinned) : ask(value, torch().is_pinned);
+  return ask(subject.owner, torch().resizable).ptr() == Py_True &&
+         ask(subject.owner, torch().is_shared).ptr() == Py_False && pinned.ptr() == Py_False;
 }
 
 NewWatch::NewWatch(py::handle value, const Subject& subject) : subject_(subject) {
@@ -255,27 +285,34 @@ NewWatch::NewWatch(py::handle value, const Subject& subject) : subject_(subject)
     if (!watch_.frozen && !is_cacheable(value, subject)) {
       return;
     }
-    watch_.owner = refer_to(reinterpret_cast<PyObject*>(subject.key.owner));
+    watch_.owner = refer_to(subject.owner);
     watch_.version = subject.version;
     if (subject.counted) {
       py::object sentinel = ask(value, torch().detach);
       PyObject* empty = empty_tensor();
       // A mode that redirects torch's functions may have made it something else, which counts nothing.
       if (empty == nullptr || !is_plain_torch_tensor(sentinel) ||
-          ask(sentinel, torch().untyped_storage).ptr() != subject.storage.ptr()) {
+          ask(sentinel, torch().untyped_storage).ptr() != subject.owner.ptr()) {
         return;
       }
       if (PyObject_SetAttrString(sentinel.ptr(), "data", empty) != 0) {
         throw py::error_already_set();
+      }
+      if (ask(sentinel, torch().untyped_storage).ptr() == subject.owner.ptr()) {
+        return;  // it would keep the memory alive
       }
       watch_.sentinel = sentinel.release().ptr();
     }
     // Torch's functions release the GIL: another thread may have given the tensor another storage since. And
     // torch before 2.1 makes a new object for a storage each time it is asked, which ends with `subject`.
     made_ = is_current(watch_, subject) &&
-            (!subject.storage || ask(value, torch().untyped_storage).ptr() == subject.storage.ptr());
-  } catch (py::error_already_set&) {
+            (!subject.torch || ask(value, torch().untyped_storage).ptr() == subject.owner.ptr());
+  } catch (py::error_already_set& error) {
     made_ = false;
+    if (!is_refusal(error)) {
+      release_one(watch_);  // a constructor that throws has no destructor
+      throw;
+    }
   } catch (const Unsupported&) {
     made_ = false;
   }
@@ -286,19 +323,18 @@ NewWatch::~NewWatch() {
 }
 
 void NewWatch::store(const Digest& digest, std::uint64_t forgets) {
-  Cache::Dropped dropped;
+  Dropped dropped;
   cache().insert(subject_.key, digest, watch_, forgets, dropped);
   watch_ = {};  // the cache's now
-  release(dropped);
 }
 
-void release(const Cache::Dropped& dropped) noexcept {
-  for (const Watch& watch : dropped) {
+Dropped::~Dropped() {
+  for (const Watch& watch : *this) {
     release_one(watch);
   }
 }
 
-void freeze(py::handle value) {
+py::object freeze(py::handle value) {
   TensorView view;
   if (!read_tensor(value, view) && !read_buffer(value, view)) {
     throw Unsupported{"a " + type_name(value), "freeze a tensor, an array or a buffer"};
@@ -309,19 +345,24 @@ void freeze(py::handle value) {
     unfreeze(number);
     frozen()[number] = refer_to(owner);
   }
+  return owner;
 }
 
 void forget(py::handle value) {
-  std::uint64_t owner = 0;
   try {
-    owner = address(owner_of(value).ptr());
-  } catch (py::error_already_set&) {
-    return;  // such as a sparse tensor: it has no storage and no entries
+    forget_owner(owner_of(value));
+  } catch (py::error_already_set& error) {
+    if (!is_refusal(error)) {
+      throw;
+    }
+    // A sparse tensor or the like: it has no storage and no entries.
   }
-  unfreeze(owner);
-  Cache::Dropped dropped;
-  cache().forget(owner, dropped);
-  release(dropped);
+}
+
+void forget_owner(py::handle owner) {
+  unfreeze(address(owner.ptr()));
+  Dropped dropped;
+  cache().forget(address(owner.ptr()), dropped);
 }
 
 }  // namespace mmhash

@@ -16,7 +16,6 @@ import torch
 from cache_counts import BYPASS, HIT, MISS, REPLACED, hashing, tensor
 from cache_operations import IN_PLACE, LEAST, THROUGH_NUMPY, VIEWS
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.overrides import TorchFunctionMode
 
 import mmhash
 
@@ -273,27 +272,6 @@ def test_modes_of_torch(name: str) -> None:
         mmhash.identity(x)
         with MODES[name]():
             assert hashing(x) == HIT
-
-
-class Cloning(TorchFunctionMode):
-    """Whoever asks for detach() gets a copy, with a counter of its own."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        result = function(*args, **(kwargs or {}))
-        return result.clone() if function is torch.Tensor.detach else result
-
-
-def test_a_mode_that_clones() -> None:
-    x = tensor()
-    with Cloning():
-        assert hashing(x) == BYPASS
-    mmhash.identity(x)
-    with Cloning():
-        assert hashing(x) == HIT
-        x.add_(1)
-        assert hashing(x) == {"bypasses": 1, "invalidations": 1, "currsize": -1}
 
 
 @pytest.mark.parametrize("transform", [torch.func.grad, torch.vmap, torch.func.functionalize])

@@ -177,7 +177,8 @@ void check_in_flight() {
         const auto which = static_cast<std::size_t>((i + t) % kKeys);
         const CacheKey wanted = key(which + 1);
         if (const auto other = cache.enter(wanted)) {
-          other->wait();
+          while (!other->wait()) {
+          }
           ++waited;
           continue;
         }
