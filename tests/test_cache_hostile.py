@@ -208,4 +208,6 @@ threading.Thread(target=run, daemon=True).start()
 time.sleep(0.2)
 """
     for _ in range(3):
-        run_python(code, MMHASH_CACHE_SIZE="4096")  # torch itself may abort here, in its own methods; it must not hang
+        run_python(
+            code, MMHASH_CACHE_SIZE="4096"
+        )  # torch itself may abort here, in its own methods; it must not hang
