@@ -40,9 +40,10 @@ def caption(name: str, result: dict[str, Any]) -> str:
     rounds = [row["rounds"] for row in result["rows"].values()]
     enqueue = result["enqueue_15.6_MB"]["median"] * 1e6
     return (
-        f"Medians of {min(rounds)} to {max(rounds)} rounds, all columns in turns, each call with its "
-        f"synchronisation; up to 15.6 MB the tensor stays in the GPU's L2 cache, for all of them. "
-        f"`identity_async` of 15.6 MB returns after {enqueue:.1f} µs. `{name}`, {result['date']}: "
+        f"Medians of {min(rounds)} to {max(rounds)} rounds, all columns in turns, each call with "
+        "its synchronisation; up to 15.6 MB the tensor stays in the GPU's L2 cache, but for the "
+        f"row that says not. `identity_async` of 15.6 MB returns after {enqueue:.1f} µs. "
+        f"`{name}`, {result['date']}: "
         f"{machine['gpu']}, CUDA {machine['cuda']}, torch {machine['packages']['torch']}, "
         f"mmhash {machine['mmhash']['version']}."
     )

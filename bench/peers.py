@@ -1,9 +1,4 @@
-"""What is timed: each way to hash a feature, as a function of one argument.
-
-SGLang's two are written anew after what its releases do (`hash_feature` in `mm_utils.py`) to NumPy
-arrays, torch tensors on the CPU and lists of those. Both are the first 64 bits of SHA-256
-over the elements, without dtype, shape or list boundaries; what differs is how often they copy.
-"""
+"""What is timed: each way to hash a feature, as a function of one argument."""
 
 from __future__ import annotations
 
@@ -18,6 +13,7 @@ import torch
 import xxhash
 
 import mmhash
+from mmhash.cli.baselines import sglang_0_5_5, sglang_0_5_23
 
 
 def raw_bytes(tensor: torch.Tensor) -> memoryview:
@@ -46,35 +42,8 @@ def read_limit(data: Any) -> object:
     return data.max()
 
 
-# What SGLang computes.
-
-
-def sglang_0_5_5(feature: Any) -> int:
-    """Joins the flat tensors, also where there is one, and hashes a copy of that as `bytes`."""
-    if isinstance(feature, np.ndarray):
-        return first_64_bits(hashlib.sha256(np.ascontiguousarray(feature).tobytes()))
-    joined = torch.concat([tensor.flatten() for tensor in tensors_in(feature)]).detach()
-    if joined.dtype == torch.bfloat16:
-        joined = joined.float()  # NumPy has no bfloat16
-    return first_64_bits(hashlib.sha256(memoryview(joined.numpy()).tobytes()))
-
-
-def sglang_0_5_23(feature: Any) -> int:
-    """Feeds one tensor after the other to SHA-256, each in place where it is contiguous."""
-    if isinstance(feature, np.ndarray):
-        return first_64_bits(hashlib.sha256(memoryview(np.ascontiguousarray(feature))))
-    hasher = hashlib.sha256()
-    for tensor in tensors_in(feature):
-        hasher.update(raw_bytes(tensor.flatten().detach().cpu().contiguous()))
-    return first_64_bits(hasher)
-
-
 def tensors_in(feature: Any) -> list[Any]:
     return feature if isinstance(feature, list) else [feature]
-
-
-def first_64_bits(hasher: Any) -> int:
-    return int.from_bytes(hasher.digest()[:8], "big")
 
 
 # Hash functions on bytes that lie ready, and `xxhash` from where serving code has to start.

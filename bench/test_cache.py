@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import interleave
 import pytest
 import torch
 from cases import IMAGE, IMAGE_BYTES, floats
-from goals import OUTCOMES, describe, strict
-from measured import BUDGET_S, Measured, Quartiles
+from measured import Measured, Quartiles
 from pytest_benchmark.fixture import BenchmarkFixture
+from ways import Goal, Way, check_goal, record, time_all
 
 import mmhash
 
 SMALLEST: int = mmhash.info()["cache_min_bytes"]  # type: ignore[assignment]
-
-
-@dataclass(frozen=True)
-class Way:
-    """How `value` is hashed; one argument, so that the loop costs all of them the same."""
-
-    call: Callable[[Any], object]
-    value: Any
 
 
 def hashing(value: Any) -> object:
@@ -80,11 +69,7 @@ def measured(case: str) -> Measured:
     mmhash.cache_resize(4096)
     try:
         check(case)
-        jobs = {
-            name: interleave.Job(way.call, way.value, lambda: None)
-            for name, way in ways()[case].items()
-        }
-        return Measured(interleave.measure(jobs, BUDGET_S))
+        return time_all(ways()[case])
     finally:
         mmhash.cache_resize(0)
         mmhash.set_num_threads(threads)
@@ -97,38 +82,22 @@ def check(case: str) -> None:
     mmhash.cache_clear()
     found = set()
     for name, way in ways()[case].items():
-        mmhash.identity(way.value)
+        mmhash.identity(way.argument)
         before = mmhash.cache_info()[:3]
-        found.add(way.call(way.value))
+        found.add(way.call(way.argument))
         changed = tuple(new - old for new, old in zip(mmhash.cache_info(), before, strict=False))
         assert changed == counts[name], f"{case}, {name}: (hits, misses, bypasses) {changed}"
     assert len(found) == 1, f"{case}: the ways do not agree"
 
 
+def enter(case: str, way: str, benchmark: BenchmarkFixture) -> None:
+    nbytes = ways()[case][way].argument.nbytes
+    record(benchmark, case, ways()[case], way, lambda: measured(case), HASHING, nbytes)
+
+
 @pytest.mark.parametrize(("case", "way"), ROWS)
 def test_way(case: str, way: str, benchmark: BenchmarkFixture) -> None:
-    record(case, way, benchmark)
-
-
-def record(case: str, way: str, benchmark: BenchmarkFixture) -> None:
-    call, value = ways()[case][way].call, ways()[case][way].value
-    if benchmark.disabled:
-        benchmark.pedantic(call, (value,))
-        return
-    found = measured(case)
-    rounds = found.rounds[way]
-    benchmark.group = benchmark.group or case
-    benchmark.pedantic(call, (value,), iterations=rounds.batch)
-    benchmark.stats.stats.data.clear()
-    for seconds in rounds.seconds:
-        benchmark.stats.update(seconds * rounds.batch)
-    benchmark.extra_info |= {
-        "case": case,
-        "peer": way,
-        "bytes": value.nbytes,
-        "threads": 1,
-        "ratio": found.ratio(way, HASHING)._asdict(),
-    }
+    enter(case, way, benchmark)
 
 
 def time_of_a_hit() -> Quartiles:
@@ -139,29 +108,17 @@ def gain_of_a_hit() -> Quartiles:
     return measured(IMAGE_CASE).ratio(HASHING, HIT)
 
 
-GOALS: dict[str, tuple[str, Callable[[], Quartiles], float, str, bool]] = {
-    "cache-hit": (f"{IMAGE_BYTES}: time of a hit", time_of_a_hit, 500, "ns", True),
-    "cache-gain": (f"{IMAGE_BYTES}: hashing relative to a hit", gain_of_a_hit, 500, "x", False),
+GOALS = {
+    "cache-hit": Goal(f"{IMAGE_BYTES}: time of a hit", HIT, time_of_a_hit, 500, "ns"),
+    "cache-gain": Goal(
+        f"{IMAGE_BYTES}: hashing relative to a hit", HIT, gain_of_a_hit, 500, "x", at_most=False
+    ),
 }
 
 
 @pytest.mark.parametrize("name", GOALS)
 def test_goal(name: str, benchmark: BenchmarkFixture, pytestconfig: pytest.Config) -> None:
-    claim, measure, limit, unit, at_most = GOALS[name]
     if benchmark.disabled:
         pytest.skip("nothing is timed with --benchmark-disable")
-    record(IMAGE_CASE, HIT, benchmark)
-    found = measure()
-    met = found.median <= limit if at_most else found.median >= limit
-    outcome: dict[str, object] = {
-        "claim": claim,
-        "limit": limit,
-        "at_most": at_most,
-        "unit": unit,
-        "found": found._asdict(),
-        "met": met,
-    }
-    benchmark.extra_info["goal"] = outcome
-    pytestconfig.stash[OUTCOMES].append(outcome)
-    if not met:
-        (pytest.fail if strict() else pytest.xfail)(describe(outcome))
+    enter(IMAGE_CASE, GOALS[name].row, benchmark)
+    check_goal(GOALS[name], benchmark, pytestconfig)

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <chrono>
 #include <iterator>
 #include <utility>
 
@@ -15,9 +16,9 @@ void InFlight::finish() {
   done_.notify_all();
 }
 
-void InFlight::wait() {
+bool InFlight::wait() {
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return finished_; });
+  return done_.wait_for(lock, std::chrono::milliseconds(100), [this] { return finished_; });
 }
 
 bool Cache::find(const CacheKey& key, Digest& digest, Watch& watch) {
@@ -32,31 +33,36 @@ bool Cache::find(const CacheKey& key, Digest& digest, Watch& watch) {
   return true;
 }
 
-void Cache::hit() {
-  std::lock_guard lock(mutex_);
-  ++stats_.hits;
-}
-
-void Cache::miss() {
-  std::lock_guard lock(mutex_);
-  ++stats_.misses;
-}
-
-void Cache::bypass() {
-  std::lock_guard lock(mutex_);
-  ++stats_.bypasses;
-}
-
 void Cache::remove(Entries::iterator entry, Dropped& dropped) {
   dropped.push_back(entry->watch);
   index_.erase(entry->key);
+  const auto found = by_owner_.find(entry->key.owner);
+  std::erase(found->second, entry);
+  if (found->second.empty()) {
+    by_owner_.erase(found);
+  }
   entries_.erase(entry);
+}
+
+void Cache::remove_all(std::uint64_t owner, Dropped& dropped) {
+  const auto found = by_owner_.find(owner);
+  if (found == by_owner_.end()) {
+    return;
+  }
+  dropped.reserve(dropped.size() + found->second.size());
+  for (const Entries::iterator entry : found->second) {
+    dropped.push_back(entry->watch);
+    index_.erase(entry->key);
+    entries_.erase(entry);
+    ++invalidations_;
+  }
+  by_owner_.erase(found);
 }
 
 void Cache::evict(Dropped& dropped) {
   while (entries_.size() > maxsize_) {
     remove(std::prev(entries_.end()), dropped);
-    ++stats_.evictions;
+    ++evictions_;
   }
 }
 
@@ -64,7 +70,7 @@ void Cache::invalidate(const CacheKey& key, Dropped& dropped) {
   std::lock_guard lock(mutex_);
   if (const auto found = index_.find(key); found != index_.end()) {
     remove(found->second, dropped);
-    ++stats_.invalidations;
+    ++invalidations_;
   }
 }
 
@@ -79,6 +85,8 @@ void Cache::insert(const CacheKey& key, const Digest& digest, const Watch& watch
   if (const auto found = index_.find(key); found != index_.end()) {
     remove(found->second, dropped);
   }
+  std::vector<Entries::iterator>& siblings = by_owner_[key.owner];
+  siblings.reserve(siblings.size() + 1);
   entries_.push_front({key, digest, watch});
   try {
     index_.emplace(key, entries_.begin());
@@ -86,31 +94,32 @@ void Cache::insert(const CacheKey& key, const Digest& digest, const Watch& watch
     entries_.pop_front();
     throw;
   }
+  siblings.push_back(entries_.begin());
   evict(dropped);
 }
 
 void Cache::forget(std::uint64_t owner, Dropped& dropped) {
   std::lock_guard lock(mutex_);
   ++forgets_;
-  for (auto entry = entries_.begin(); entry != entries_.end();) {
-    const auto next = std::next(entry);
-    if (entry->key.owner == owner) {
-      remove(entry, dropped);
-      ++stats_.invalidations;
-    }
-    entry = next;
-  }
+  remove_all(owner, dropped);
+}
+
+void Cache::end(std::uint64_t owner, Dropped& dropped) {
+  std::lock_guard lock(mutex_);
+  remove_all(owner, dropped);
 }
 
 void Cache::clear(Dropped& dropped) {
   std::lock_guard lock(mutex_);
   ++forgets_;
+  dropped.reserve(dropped.size() + entries_.size());
   for (const Entry& entry : entries_) {
     dropped.push_back(entry.watch);
   }
   entries_.clear();
   index_.clear();
-  stats_ = {};
+  by_owner_.clear();
+  hits_ = misses_ = bypasses_ = evictions_ = invalidations_ = 0;
 }
 
 void Cache::resize(std::size_t maxsize, Dropped& dropped) {
@@ -121,22 +130,10 @@ void Cache::resize(std::size_t maxsize, Dropped& dropped) {
 
 CacheStats Cache::stats() const {
   std::lock_guard lock(mutex_);
-  CacheStats stats = stats_;
-  stats.maxsize = maxsize_.load();
-  stats.currsize = entries_.size();
-  return stats;
+  return {hits_, misses_, bypasses_, evictions_, invalidations_, maxsize_, entries_.size()};
 }
 
-std::vector<std::pair<CacheKey, Watch>> Cache::entries() const {
-  std::lock_guard lock(mutex_);
-  std::vector<std::pair<CacheKey, Watch>> all;
-  for (const Entry& entry : entries_) {
-    all.emplace_back(entry.key, entry.watch);
-  }
-  return all;
-}
-
-std::shared_ptr<InFlight> Cache::begin(const CacheKey& key) {
+std::shared_ptr<InFlight> Cache::enter(const CacheKey& key) {
   std::lock_guard lock(mutex_);
   std::shared_ptr<InFlight>& running = in_flight_[key];
   if (running != nullptr) {
@@ -146,7 +143,7 @@ std::shared_ptr<InFlight> Cache::begin(const CacheKey& key) {
   return nullptr;
 }
 
-void Cache::end(const CacheKey& key) {
+void Cache::leave(const CacheKey& key) {
   std::shared_ptr<InFlight> running;
   {
     std::lock_guard lock(mutex_);

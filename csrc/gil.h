@@ -18,6 +18,15 @@
 
 namespace mmhash {
 
+// Whether the interpreter is ending. Needs the GIL.
+inline bool is_finalizing() {
+#if PY_VERSION_HEX >= 0x030d0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
 // Calls f, which must touch no Python object, without the GIL. Exceptions of f pass through.
 template <typename F>
 void without_gil(F f) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 
 static_assert(std::endian::native == std::endian::little,
@@ -10,27 +11,73 @@ static_assert(std::endian::native == std::endian::little,
 namespace mmhash {
 namespace {
 
-// Copies `count` elements that lie `stride` bytes apart. The size is a template argument so that each
-// copy is one load and one store; memcpy, because strided elements need not be aligned.
+// Copies `count` elements that lie `from_stride` bytes apart to where they lie `to_stride` bytes apart. The
+// size is a template argument so that each copy is one load and one store; memcpy, because strided elements
+// need not be aligned.
 template <std::size_t kSize>
-void copy_elements(const std::byte* from, std::int64_t stride, std::byte* to, std::size_t count) {
-  for (; count > 0; --count, from += stride, to += kSize) {
+void copy_elements(const std::byte* from, std::int64_t from_stride, std::byte* to, std::int64_t to_stride,
+                   std::int64_t count) {
+  for (; count > 0; --count, from += from_stride, to += to_stride) {
     std::memcpy(to, from, kSize);
   }
 }
 
-void copy_run(const std::byte* from, std::int64_t stride, std::byte* to, std::size_t count,
-              std::size_t itemsize) {
-  if (stride == static_cast<std::int64_t>(itemsize)) {
-    std::memcpy(to, from, count * itemsize);
+// Rows of elements, of which each row lies dense in `to` and after the one before.
+struct Plane {
+  std::int64_t rows, columns;
+  std::int64_t row_stride, column_stride;  // in `from`, in bytes
+};
+
+// Column by column, where neighbours in a column are nearer to each other than neighbours in a row: row by
+// row each element would come from another cache line, often of another page, which is gone when the next row
+// needs it. In tiles of 8 by 8, since lines whose distance is a power of two share the 8 ways of one set;
+// measured on Zen 3 against tiles of 4 to 64: a transposed 4096x1024 float32 takes 10 ms instead of 28.
+template <std::size_t kSize>
+void copy_transposed(const std::byte* from, const Plane& plane, std::byte* to) {
+  constexpr std::int64_t kTile = 8;
+  const std::int64_t to_stride = plane.columns * static_cast<std::int64_t>(kSize);
+  for (std::int64_t column = 0; column < plane.columns; column += kTile) {
+    const std::int64_t end = std::min(column + kTile, plane.columns);
+    for (std::int64_t row = 0; row < plane.rows; row += kTile) {
+      const std::int64_t count = std::min(kTile, plane.rows - row);
+      for (std::int64_t c = column; c < end; ++c) {
+        const std::byte* source = from + row * plane.row_stride + c * plane.column_stride;
+        std::byte* target = to + row * to_stride + c * static_cast<std::int64_t>(kSize);
+        if (count == kTile) {  // so that the compiler unrolls it
+          copy_elements<kSize>(source, plane.row_stride, target, to_stride, kTile);
+        } else {
+          copy_elements<kSize>(source, plane.row_stride, target, to_stride, count);
+        }
+      }
+    }
+  }
+}
+
+template <std::size_t kSize>
+void copy_plane(const std::byte* from, const Plane& plane, std::byte* to) {
+  constexpr auto kStride = static_cast<std::int64_t>(kSize);
+  if (plane.rows > 1 && std::abs(plane.row_stride) < std::abs(plane.column_stride)) {
+    copy_transposed<kSize>(from, plane, to);
     return;
   }
+  for (std::int64_t row = 0; row < plane.rows; ++row) {
+    if (plane.column_stride == kStride) {
+      std::memcpy(to, from, static_cast<std::size_t>(plane.columns) * kSize);
+    } else {
+      copy_elements<kSize>(from, plane.column_stride, to, kStride, plane.columns);
+    }
+    from += plane.row_stride;
+    to += plane.columns * kStride;
+  }
+}
+
+void copy_plane(const std::byte* from, const Plane& plane, std::byte* to, std::size_t itemsize) {
   switch (itemsize) {
-    case 1: return copy_elements<1>(from, stride, to, count);
-    case 2: return copy_elements<2>(from, stride, to, count);
-    case 4: return copy_elements<4>(from, stride, to, count);
-    case 8: return copy_elements<8>(from, stride, to, count);
-    default: return copy_elements<16>(from, stride, to, count);
+    case 1: return copy_plane<1>(from, plane, to);
+    case 2: return copy_plane<2>(from, plane, to);
+    case 4: return copy_plane<4>(from, plane, to);
+    case 8: return copy_plane<8>(from, plane, to);
+    default: return copy_plane<16>(from, plane, to);
   }
 }
 
@@ -135,14 +182,14 @@ Payload::Payload(const void* data, const Dtype& dtype, std::span<const std::int6
 }
 
 void Payload::gather(std::size_t offset, std::size_t size, std::byte* out) const {
-  const std::size_t itemsize = dtype_.itemsize;
+  const auto itemsize = static_cast<std::int64_t>(dtype_.itemsize);
   if (ndim_ == 0) {
     std::memcpy(out, data_, size);
   } else {
     // Where the element at `offset` lies: its index in every dimension, innermost first.
     std::int64_t index[kMaxDims];
     const std::byte* from = data_;
-    std::int64_t rest = static_cast<std::int64_t>(offset / itemsize);
+    std::int64_t rest = static_cast<std::int64_t>(offset) / itemsize;
     for (int d = ndim_ - 1; d >= 0; --d) {
       index[d] = rest % shape_[d];
       rest /= shape_[d];
@@ -150,24 +197,29 @@ void Payload::gather(std::size_t offset, std::size_t size, std::byte* out) const
     }
     const int last = ndim_ - 1;
     std::byte* to = out;
-    for (std::int64_t left = static_cast<std::int64_t>(size / itemsize);;) {
-      const std::int64_t run = std::min(left, shape_[last] - index[last]);
-      copy_run(from, strides_[last], to, static_cast<std::size_t>(run), itemsize);
-      left -= run;
-      if (left == 0) {
-        break;
+    for (std::int64_t left = static_cast<std::int64_t>(size) / itemsize; left > 0;) {
+      // As many whole rows as the next outer dimension has, or what there is of one.
+      Plane plane{1, std::min(left, shape_[last] - index[last]), 0, strides_[last]};
+      int stepped = last;
+      if (ndim_ > 1 && plane.columns == shape_[last]) {
+        stepped = last - 1;
+        plane.rows = std::min(left / plane.columns, shape_[stepped] - index[stepped]);
+        plane.row_stride = strides_[stepped];
       }
-      to += run * static_cast<std::int64_t>(itemsize);
-      // The run ended with its dimension, as more is left: step the next outer index, with carry.
-      from -= index[last] * strides_[last];
-      index[last] = 0;
-      for (int d = last - 1;; --d) {
-        from += strides_[d];
-        if (++index[d] < shape_[d]) {
+      copy_plane(from, plane, to, dtype_.itemsize);
+      left -= plane.rows * plane.columns;
+      to += plane.rows * plane.columns * itemsize;
+      // Step what was copied, with carry.
+      std::int64_t step = stepped == last ? plane.columns : plane.rows;
+      for (int d = stepped; d >= 0; --d) {
+        index[d] += step;
+        from += step * strides_[d];
+        if (index[d] < shape_[d]) {
           break;
         }
         from -= shape_[d] * strides_[d];
         index[d] = 0;
+        step = 1;
       }
     }
   }

@@ -240,12 +240,12 @@ Contiguous memory is read in place; strided memory through at most 64 KiB of scr
 not depend on it. Safe to call from any thread. Memory that another thread writes meanwhile gives the digest
 of some mixture.
 
-With the cache on (MMHASH_CACHE_SIZE or cache_resize(); it is off by default), the identity of a torch tensor of
-128 KiB or more, or of such a NumPy array that is read-only down to its owner, is kept and found again while its
-memory has not changed as far as torch's version counter tells; nothing of the tensor is kept alive. Not seen are
-writes through .numpy(), untyped_storage() or a raw pointer, by collectives and custom kernels, or through another
-tensor over the same storage that is no view of this one (.data, set_(), copy.copy), nor into an array through a view
-made while it was writable: after one, call forget(x) or pass cache=False.
+The identity of a torch tensor of 128 KiB or more, or of such a NumPy array that is read-only down to its owner,
+is kept in a cache and found again while `_version` tells of no write; nothing of the tensor is kept alive. A write that
+leaves `_version` as it is (through .data, untyped_storage(), DLPack or a raw pointer, by collectives, fused
+optimizers, batch norm's statistics, custom kernels or replayed CUDA graphs, through inference tensors over the same storage; csrc/cache.h has
+the list), or into an array that was made writable for it, is not seen: call forget(x) after one. MMHASH_CACHE_SIZE=0
+turns the cache off, and cache=False for one call.
 
 Raises TypeError for a value that has no identity (object, string, datetime and longdouble arrays; sparse,
 quantized, nested and meta tensors; sets; other classes), naming where in a nested value it stands;
@@ -301,15 +301,13 @@ py::tuple cache_stats() {
 }
 
 void cache_clear() {
-  Cache::Dropped dropped;
+  Dropped dropped;
   cache().clear(dropped);
-  release(dropped);
 }
 
 void cache_resize(std::size_t maxsize) {
-  Cache::Dropped dropped;
+  Dropped dropped;
   cache().resize(maxsize, dropped);
-  release(dropped);
 }
 
 }  // namespace
@@ -408,6 +406,7 @@ True
   m.def("cache_resize", &cache_resize);
   m.def("freeze", &freeze);
   m.def("forget", &forget);
+  m.def("forget_owner", &forget_owner);
   m.def("data_pointer", &data_pointer,
         "The address that hashing would read in place, or 0 if it would gather.");
   m.def("identity_from_pieces",

@@ -102,7 +102,8 @@ bool is_numpy_array(py::handle value);
 inline constexpr std::size_t kHoldBytes = std::size_t{64} << 10;
 
 inline void hold_memory(py::handle value, TensorView& view) {
-  if (is_torch_tensor(value) && !view.on_device && !view.owner) {
+  const bool readable = !view.on_device || view.cuda_device >= 0;
+  if (is_torch_tensor(value) && readable && !view.owner) {
     hold_storage(value, view);
   }
 }

@@ -1,12 +1,12 @@
 #include "watch.h"
 
-#include <algorithm>
 #include <cstring>
+#include <new>
 #include <unordered_map>
 #include <utility>
 
 // kCacheMinBytes: on Zen 3 a hit costs 0.5 us, hashing 16 KiB as much, and making an entry (sentinel, weak
-// count, nodes) 4 us, as much as hashing 128 KiB. So from there on one hit pays for the miss before it.
+// reference, nodes) 4 us, as much as hashing 128 KiB. So from there on one hit pays for the miss before it.
 
 namespace mmhash {
 namespace {
@@ -15,31 +15,26 @@ std::uint64_t address(const void* pointer) {
   return reinterpret_cast<std::uintptr_t>(pointer);
 }
 
-// What is asked of torch, looked up once and kept for ever. Only used once a torch tensor was seen.
-struct Names {
-  PyObject* storage_type = py::object(py::module_::import("torch").attr("UntypedStorage")).release().ptr();
-  // What a sentinel's data is: a CPU tensor of no elements, whatever the default device is just now.
-  PyObject* empty =
-      py::object(py::module_::import("torch").attr("empty")(0, py::arg("device") = "cpu")).release().ptr();
-  PyObject* cdata = PyUnicode_InternFromString("_cdata");
-  PyObject* data = PyUnicode_InternFromString("data");
-  PyObject* detach = PyUnicode_InternFromString("detach");
-  PyObject* expired = PyUnicode_InternFromString("_expired");
-  PyObject* free_weak_ref = PyUnicode_InternFromString("_free_weak_ref");
-  PyObject* is_cpu = PyUnicode_InternFromString("is_cpu");
-  PyObject* is_pinned = PyUnicode_InternFromString("is_pinned");
-  PyObject* is_shared = PyUnicode_InternFromString("is_shared");
-  PyObject* resizable = PyUnicode_InternFromString("resizable");
-  PyObject* untyped_storage = PyUnicode_InternFromString("untyped_storage");
-  PyObject* version = PyUnicode_InternFromString("_version");
-  PyObject* weak_ref = PyUnicode_InternFromString("_weak_ref");
+// What is asked of torch, looked up once and kept for ever: descriptors of its types, since a call of one
+// costs 20 ns less than looking the name up again. Only used once a torch tensor was seen.
+struct Torch {
+  static PyObject* of(const char* type, const char* name) {
+    return py::object(py::module_::import("torch").attr(type).attr(name)).release().ptr();
+  }
+  PyObject* detach = of("Tensor", "detach");
+  PyObject* is_pinned = of("Tensor", "is_pinned");
+  PyObject* is_shared = of("UntypedStorage", "is_shared");
+  PyObject* resizable = of("UntypedStorage", "resizable");
+  PyObject* storage_is_pinned = of("UntypedStorage", "is_pinned");
+  PyObject* untyped_storage = of("Tensor", "untyped_storage");
+  PyObject* version = of("Tensor", "_version");
 };
 
-const Names& names() {
+const Torch& torch() {
   // No initializer: another thread would wait for it with the GIL, which looking up gives up.
-  static const Names* looked_up = nullptr;
+  static const Torch* looked_up = nullptr;
   if (looked_up == nullptr) {
-    looked_up = new Names;
+    looked_up = new Torch;
   }
   return *looked_up;
 }
@@ -64,32 +59,40 @@ py::object checked(PyObject* result) {
 }
 
 py::object ask(py::handle object, PyObject* method) {
-  return checked(PyObject_CallMethodNoArgs(object.ptr(), method));
+  PyObject* arguments[] = {object.ptr()};
+  return checked(PyObject_Vectorcall(method, arguments, 1, nullptr));
 }
 
-// A static method of torch.UntypedStorage that takes the address of a weak count.
-py::object ask_weak(PyObject* method, std::uint64_t storage) {
-  const py::int_ number(storage);
-  return checked(PyObject_CallMethodOneArg(names().storage_type, method, number.ptr()));
+// Null, with an exception set, if reading the attribute raised.
+PyObject* get(py::handle object, PyObject* descriptor) {
+  PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(object.ptr()));
+  return Py_TYPE(descriptor)->tp_descr_get(descriptor, object.ptr(), type);
 }
 
-// The number in an attribute; false, with no exception set, if reading it raised.
-bool read_number(PyObject* object, PyObject* name, std::uint64_t& number) {
-  PyObject* found = PyObject_GetAttr(object, name);
+// Torch says RuntimeError of what a tensor does not have; everything else is not ours to swallow.
+bool is_refusal(const py::error_already_set& error) {
+  return error.matches(PyExc_RuntimeError);  // NotImplementedError is one
+}
+
+// False if it has none: an inference tensor.
+bool read_version(py::handle tensor, std::uint64_t& version) {
+  PyObject* found = get(tensor, torch().version);
   if (found == nullptr) {
+    if (!PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+      throw py::error_already_set();
+    }
     PyErr_Clear();
     return false;
   }
-  number = PyLong_AsUnsignedLongLong(found);
+  version = PyLong_AsUnsignedLongLong(found);
   Py_DECREF(found);
   if (PyErr_Occurred() != nullptr) {
-    PyErr_Clear();
-    return false;
+    throw py::error_already_set();
   }
   return true;
 }
 
-Digest layout_digest(const TensorView& view) {
+Digest layout_digest(const TensorView& view, bool buffer) {
   // Exact and unambiguous; hashed only so that a key has one size.
   std::uint8_t bytes[8 + 2 * 8 * kMaxDims];
   const Transform& transform = view.transform;
@@ -97,7 +100,8 @@ Digest layout_digest(const TensorView& view) {
   bytes[0] = static_cast<std::uint8_t>(view.dtype - kDtypes.data());
   bytes[1] = static_cast<std::uint8_t>(transform.swap_bytes + 2 * transform.conjugate + 4 * transform.negate);
   bytes[2] = static_cast<std::uint8_t>(ndim);
-  std::size_t size = 3;
+  bytes[3] = buffer;  // its frame is another than that of a tensor of bytes
+  std::size_t size = 4;
   for (const auto part : {view.shape(), view.strides()}) {
     std::memcpy(bytes + size, part.data(), part.size_bytes());
     size += part.size_bytes();
@@ -105,123 +109,119 @@ Digest layout_digest(const TensorView& view) {
   return xxh3_128(bytes, size);
 }
 
+// What is asked of NumPy: likewise, and because a subclass may define `base` and `flags` as it likes.
+struct NumPy {
+  PyObject* base = py::object(py::module_::import("numpy").attr("ndarray").attr("base")).release().ptr();
+  PyObject* flags = py::object(py::module_::import("numpy").attr("ndarray").attr("flags")).release().ptr();
+};
+
+const NumPy& numpy() {
+  static const NumPy* looked_up = nullptr;
+  if (looked_up == nullptr) {
+    looked_up = new NumPy;
+  }
+  return *looked_up;
+}
+
 // The array at the end of a NumPy array's chain of bases, which is kept alive by it: it owns the memory, or
 // exports that of an object that is no array. `writable` tells if any array on the way can be written, or if
-// that object is not `bytes`, which are immutable but have no weak references.
-PyObject* owner_array(py::handle array, bool& writable) {
+// the memory is neither the last array's own nor that of `bytes`, which are immutable but have no weak
+// references.
+py::object owner_array(py::handle array, bool& writable) {
   writable = false;
   py::object current = py::reinterpret_borrow<py::object>(array);
   for (;;) {
-    writable = writable || py::cast<bool>(current.attr("flags").attr("writeable"));
-    py::object base = current.attr("base");
+    const py::object flags = checked(get(current, numpy().flags));
+    writable = writable || py::cast<bool>(flags.attr("writeable"));
+    py::object base = checked(get(current, numpy().base));
     if (!is_numpy_array(base)) {
-      writable = writable || (!base.is_none() && !PyBytes_CheckExact(base.ptr()));
-      return current.ptr();
+      const bool own = base.is_none() && py::cast<bool>(flags.attr("owndata"));
+      writable = writable || !(own || PyBytes_CheckExact(base.ptr()));
+      return current;
     }
     current = std::move(base);
   }
 }
 
-// Objects and storages that the caller has frozen, by address. Guarded by the GIL.
-using Frozen = std::unordered_map<std::uint64_t, Watch>;
+// The object whose life is that of the memory: torch's storage, the array that owns, or the value itself.
+py::object owner_of(py::handle value) {
+  if (is_torch_tensor(value)) {
+    return ask(value, torch().untyped_storage);
+  }
+  bool writable = false;
+  return is_numpy_array(value) ? owner_array(value, writable) : py::reinterpret_borrow<py::object>(value);
+}
+
+bool refers_to(void* reference, std::uint64_t owner) {
+#if PY_VERSION_HEX >= 0x030d0000
+  PyObject* object = nullptr;
+  if (PyWeakref_GetRef(static_cast<PyObject*>(reference), &object) != 1) {
+    return false;
+  }
+  Py_DECREF(object);  // the caller holds the value, which holds its owner
+#else
+  PyObject* object = PyWeakref_GetObject(static_cast<PyObject*>(reference));
+#endif
+  return address(object) == owner;
+}
+
+// Weak references to the objects that the caller has frozen, by address. Guarded by the GIL.
+using Frozen = std::unordered_map<std::uint64_t, PyObject*>;
 
 Frozen& frozen() {
   static Frozen* const map = new Frozen;  // never destroyed: the interpreter may end before static objects do
   return *map;
 }
 
-bool refers_to(const Watch& watch, std::uint64_t owner) {
-  auto* reference = static_cast<PyObject*>(watch.object);
-#if PY_VERSION_HEX >= 0x030d0000
-  PyObject* object = nullptr;
-  if (PyWeakref_GetRef(reference, &object) != 1) {
-    return false;
-  }
-  Py_DECREF(object);  // the caller holds the value, which holds its owner
-#else
-  PyObject* object = PyWeakref_GetObject(reference);
-#endif
-  return address(object) == owner;
-}
-
-// False once the owner has ended. The weak count on a storage, the weak reference to an object, tell.
-bool is_alive(const Watch& watch, std::uint64_t owner) {
-  if (watch.storage != 0) {
-    return ask_weak(names().expired, watch.storage).ptr() != Py_True;
-  }
-  return refers_to(watch, owner);
-}
-
 bool is_frozen(std::uint64_t owner) {
   const auto found = frozen().find(owner);
-  return found != frozen().end() && is_alive(found->second, owner);
+  return found != frozen().end() && refers_to(found->second, owner);
 }
 
-py::object storage_of(py::handle tensor) {
-  return ask(tensor, names().untyped_storage);
-}
-
-std::uint64_t address_of_storage(py::handle storage) {
-  std::uint64_t number = 0;
-  return read_number(storage.ptr(), names().cdata, number) ? number : 0;
-}
-
-// Whose memory a value's is: the storage's, the array's, or that of the object itself.
-std::uint64_t owner_of(py::handle value) {
-  if (is_torch_tensor(value)) {
-    return address_of_storage(storage_of(value));
+void unfreeze(std::uint64_t owner) {
+  if (const auto found = frozen().find(owner); found != frozen().end()) {
+    PyObject* reference = found->second;
+    frozen().erase(found);
+    Py_DECREF(reference);
   }
-  bool writable = false;
-  return address(is_numpy_array(value) ? owner_array(value, writable) : value.ptr());
 }
 
-Watch weak_watch(py::handle value, py::handle storage, std::uint64_t owner) {
-  Watch watch;
-  if (storage) {
-    watch.storage = py::cast<std::uint64_t>(ask(storage, names().weak_ref));
-    return watch;
+// The callback of the weak references: the memory is being freed, and its entries go with it. No other object
+// can have the address before this returns.
+PyObject* owner_ended(PyObject* number, PyObject*) {
+  const std::uint64_t owner = PyLong_AsUnsignedLongLong(number);
+  unfreeze(owner);
+  try {
+    Dropped dropped;
+    cache().end(owner, dropped);
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();  // the entries stay, and their dead references keep them from hitting
   }
-  watch.object = PyWeakref_NewRef(reinterpret_cast<PyObject*>(owner), nullptr);
-  if (watch.object == nullptr) {
+  Py_RETURN_NONE;
+}
+
+PyMethodDef kOwnerEnded{"owner_ended", owner_ended, METH_O, nullptr};
+
+// A new weak reference. Throws Unsupported for an object that has none.
+PyObject* refer_to(py::handle owner) {
+  const py::int_ number(address(owner.ptr()));
+  const py::object callback = checked(PyCFunction_New(&kOwnerEnded, number.ptr()));
+  PyObject* reference = PyWeakref_NewRef(owner.ptr(), callback.ptr());
+  if (reference == nullptr) {
+    if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
+      throw py::error_already_set();
+    }
     PyErr_Clear();
     throw Unsupported{
-        "a " + type_name(value) + ", which cannot be weakly referenced, so that its end would go unseen",
+        "a " + type_name(owner) + ", which cannot be weakly referenced, so that its end would go unseen",
         "freeze a memoryview of it, and hash that"};
   }
-  return watch;
+  return reference;
 }
 
 void release_one(const Watch& watch) noexcept {
-  try {
-    Py_XDECREF(static_cast<PyObject*>(watch.object));
-    if (watch.storage != 0) {
-      ask_weak(names().free_weak_ref, watch.storage);
-    }
-  } catch (py::error_already_set& error) {
-    error.discard_as_unraisable("mmhash: releasing an entry of the cache");
-  }
-}
-
-// A dead entry never hits, but its weak count keeps a small block at the end of the memory that torch has
-// freed, and malloc then cannot use the two as one: beside 4,096 of them, 18.8 MB each, a process grew to
-// 5 GB within 300 tensors. So after every kSweepBytes of tensors the dead are looked for; 4,096 entries take
-// 0.5 ms, hashing kSweepBytes 4 ms and more.
-constexpr std::size_t kSweepBytes = std::size_t{128} << 20;
-
-void sweep_after(std::size_t bytes) {
-  static std::size_t since = 0;
-  since += bytes;
-  if (since < kSweepBytes) {
-    return;
-  }
-  since = 0;
-  Cache::Dropped dropped;
-  for (const auto& [key, watch] : cache().entries()) {
-    if (!is_alive(watch, key.owner)) {
-      cache().invalidate(key, dropped);
-    }
-  }
-  release(dropped);
+  Py_XDECREF(static_cast<PyObject*>(watch.owner));
+  Py_XDECREF(static_cast<PyObject*>(watch.sentinel));
 }
 
 }  // namespace
@@ -231,72 +231,89 @@ bool identify(py::handle value, const TensorView& view, Subject& subject) {
     return false;  // a subclass may have overridden what the proof rests on
   }
   if (is_torch_tensor(value)) {
-    subject.storage = storage_of(value);
-    subject.key.owner = address_of_storage(subject.storage);
-    subject.counted = read_number(value.ptr(), names().version, subject.version);
+    subject.owner = ask(value, torch().untyped_storage);
+    subject.torch = true;
+    subject.counted = read_version(value, subject.version);
     subject.lazy = view.transform.conjugate || view.transform.negate;
   } else if (is_numpy_array(value)) {
-    subject.key.owner = address(owner_array(value, subject.writable));
+    subject.owner = owner_array(value, subject.writable);
   } else {
     subject.writable = true;  // a buffer says at most that it cannot be written through this export
-    subject.key.owner = address(value.ptr());
+    subject.owner = py::reinterpret_borrow<py::object>(value);
   }
+  subject.key.owner = address(subject.owner.ptr());
   subject.key.data = address(view.data);
-  subject.key.layout = layout_digest(view);
-  return subject.key.owner != 0 && subject.key.data != 0;
+  subject.key.layout = layout_digest(view, !subject.torch && !is_numpy_array(value));
+  return subject.key.data != 0;
 }
 
 bool is_current(const Watch& watch, const Subject& subject) {
-  if (watch.storage == 0) {
-    return refers_to(watch, subject.key.owner) && (!subject.writable || is_frozen(subject.key.owner));
+  if (!refers_to(watch.owner, subject.key.owner)) {
+    return false;
   }
-  if (watch.object == nullptr) {
+  if (!subject.torch) {
+    return !subject.writable || is_frozen(subject.key.owner);
+  }
+  if (watch.sentinel == nullptr) {
     return !subject.counted;  // frozen, and without a counter
   }
   std::uint64_t version = 0;
   return subject.counted && subject.version == watch.version &&
-         read_number(static_cast<PyObject*>(watch.object), names().version, version) &&
-         version == watch.version;
+         read_version(static_cast<PyObject*>(watch.sentinel), version) && version == watch.version &&
+         (watch.frozen || ask(subject.owner, torch().resizable).ptr() == Py_True);
 }
 
-bool is_cacheable(py::handle value, const Subject& subject) {
-  if (is_frozen(subject.key.owner)) {
-    return true;
-  }
-  if (!is_torch_tensor(value)) {
+bool is_cacheable(py::handle value, const TensorView& view, const Subject& subject) {
+  if (!subject.torch) {
     return !subject.writable;
   }
-  if (!subject.counted || checked(PyObject_GetAttr(value.ptr(), names().is_cpu)).ptr() != Py_True) {
+  if (!subject.counted || ask(subject.owner, torch().resizable).ptr() != Py_True) {
     return false;
   }
-  const py::object storage = ask(value, names().untyped_storage);
+  if (view.on_device) {
+    return view.cuda_device >= 0;  // what came from another process by CUDA IPC is not resizable
+  }
   // Asked of a lazily conjugated or negated tensor, is_pinned() would copy it, and tell of the copy. The
   // storage takes 20 times as long to answer.
-  const py::handle owner = subject.lazy ? py::handle(storage) : value;
-  return ask(storage, names().resizable).ptr() == Py_True &&
-         ask(storage, names().is_shared).ptr() == Py_False && ask(owner, names().is_pinned).ptr() == Py_False;
+  const py::object pinned =
+      subject.lazy ? ask(subject.owner, torch().storage_is_pinned) : ask(value, torch().is_pinned);
+  return ask(subject.owner, torch().is_shared).ptr() == Py_False && pinned.ptr() == Py_False;
 }
 
-NewWatch::NewWatch(py::handle value, const Subject& subject) : subject_(subject) {
+NewWatch::NewWatch(py::handle value, const TensorView& view, const Subject& subject) : subject_(subject) {
   try {
-    watch_ = weak_watch(value, subject.storage, subject.key.owner);
-    watch_.version = subject.version;
-    made_ = true;
-    if (!subject.counted) {
+    watch_.frozen = is_frozen(subject.key.owner);
+    if (!watch_.frozen && !is_cacheable(value, view, subject)) {
       return;
     }
-    py::object sentinel = ask(value, names().detach);
-    PyObject* empty = empty_tensor();
-    if (empty == nullptr || PyObject_SetAttr(sentinel.ptr(), names().data, empty) != 0) {
-      throw py::error_already_set();
+    watch_.owner = refer_to(subject.owner);
+    watch_.version = subject.version;
+    if (subject.counted) {
+      py::object sentinel = ask(value, torch().detach);
+      PyObject* empty = empty_tensor();
+      // A mode that redirects torch's functions may have made it something else, which counts nothing.
+      if (empty == nullptr || !is_plain_torch_tensor(sentinel) ||
+          ask(sentinel, torch().untyped_storage).ptr() != subject.owner.ptr()) {
+        return;
+      }
+      if (PyObject_SetAttrString(sentinel.ptr(), "data", empty) != 0) {
+        throw py::error_already_set();
+      }
+      if (ask(sentinel, torch().untyped_storage).ptr() == subject.owner.ptr()) {
+        return;  // it would keep the memory alive
+      }
+      watch_.sentinel = sentinel.release().ptr();
     }
-    watch_.object = sentinel.release().ptr();
-    // Under a mode that redirects torch's functions the sentinel is something else, and counts nothing. And
-    // those functions release the GIL: another thread may have given the tensor another storage since.
-    made_ = is_plain_torch_tensor(static_cast<PyObject*>(watch_.object)) && is_current(watch_, subject) &&
-            address_of_storage(storage_of(value)) == subject.key.owner;
-  } catch (py::error_already_set&) {
+    // Torch's functions release the GIL: another thread may have given the tensor another storage since. And
+    // torch before 2.1 makes a new object for a storage each time it is asked, which ends with `subject`.
+    made_ = is_current(watch_, subject) &&
+            (!subject.torch || ask(value, torch().untyped_storage).ptr() == subject.owner.ptr());
+  } catch (py::error_already_set& error) {
     made_ = false;
+    if (!is_refusal(error)) {
+      release_one(watch_);  // a constructor that throws has no destructor
+      throw;
+    }
   } catch (const Unsupported&) {
     made_ = false;
   }
@@ -306,65 +323,47 @@ NewWatch::~NewWatch() {
   release_one(watch_);
 }
 
-void NewWatch::store(const Digest& digest, std::uint64_t forgets, std::size_t bytes) {
-  Cache::Dropped dropped;
+void NewWatch::store(const Digest& digest, std::uint64_t forgets) {
+  Dropped dropped;
   cache().insert(subject_.key, digest, watch_, forgets, dropped);
   watch_ = {};  // the cache's now
-  release(dropped);
-  sweep_after(bytes);
 }
 
-void release(const Cache::Dropped& dropped) noexcept {
-  for (const Watch& watch : dropped) {
+Dropped::~Dropped() {
+  for (const Watch& watch : *this) {
     release_one(watch);
   }
 }
 
-void freeze(py::handle value) {
+py::object freeze(py::handle value) {
   TensorView view;
   if (!read_tensor(value, view) && !read_buffer(value, view)) {
     throw Unsupported{"a " + type_name(value), "freeze a tensor, an array or a buffer"};
   }
-  const std::uint64_t owner = owner_of(value);
-  if (is_frozen(owner)) {
-    return;
+  const py::object owner = owner_of(value);
+  const std::uint64_t number = address(owner.ptr());
+  if (!is_frozen(number)) {
+    unfreeze(number);
+    frozen()[number] = refer_to(owner);
   }
-  // Those that have ended, whenever the map has doubled since the last look.
-  static std::size_t next_sweep = 64;
-  Cache::Dropped ended;
-  if (frozen().size() >= next_sweep) {
-    std::erase_if(frozen(), [&](const auto& entry) {
-      const bool over = !is_alive(entry.second, entry.first);
-      if (over) {
-        ended.push_back(entry.second);
-      }
-      return over;
-    });
-    next_sweep = std::max<std::size_t>(64, 2 * frozen().size());
-  }
-  const py::object storage = is_torch_tensor(value) ? storage_of(value) : py::object();
-  const Watch watch = weak_watch(value, storage, owner);
-  if (const auto stale = frozen().find(owner); stale != frozen().end()) {
-    ended.push_back(stale->second);  // of an object that was at this address before
-  }
-  frozen()[owner] = watch;
-  release(ended);
+  return owner;
 }
 
 void forget(py::handle value) {
-  std::uint64_t owner = 0;
   try {
-    owner = owner_of(value);
-  } catch (py::error_already_set&) {
-    return;  // such as a sparse tensor: it has no storage and no entries
+    forget_owner(owner_of(value));
+  } catch (py::error_already_set& error) {
+    if (!is_refusal(error)) {
+      throw;
+    }
+    // A sparse tensor or the like: it has no storage and no entries.
   }
-  Cache::Dropped dropped;
-  if (const auto found = frozen().find(owner); found != frozen().end()) {
-    dropped.push_back(found->second);
-    frozen().erase(found);
-  }
-  cache().forget(owner, dropped);
-  release(dropped);
+}
+
+void forget_owner(py::handle owner) {
+  unfreeze(address(owner.ptr()));
+  Dropped dropped;
+  cache().forget(address(owner.ptr()), dropped);
 }
 
 }  // namespace mmhash

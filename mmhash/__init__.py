@@ -1,5 +1,7 @@
 """The identity of multimodal features: one digest for a value wherever it lies, at memory speed."""
 
+import typing
+
 from mmhash import _environment
 from mmhash._core import (
     PendingIdentity,
@@ -15,8 +17,19 @@ from mmhash._info import info
 from mmhash._version import __version__
 from mmhash.cache import CacheInfo, cache_clear, cache_info, cache_resize, forget, freeze
 
+if typing.TYPE_CHECKING:
+    from mmhash.executor import HashExecutor
+    from mmhash.items import Modality, MultimodalDataItem, MultimodalInputs
+    from mmhash.lazy import LazyHash
+    from mmhash.profiling import profile
+
 __all__ = [
     "CacheInfo",
+    "HashExecutor",
+    "LazyHash",
+    "Modality",
+    "MultimodalDataItem",
+    "MultimodalInputs",
     "PendingIdentity",
     "__version__",
     "cache_clear",
@@ -29,9 +42,36 @@ __all__ = [
     "identity",
     "identity_async",
     "info",
+    "profile",
     "set_num_threads",
     "xxh3_64",
     "xxh3_128",
 ]
+
+# Imported when they are first asked for: asyncio and dataclasses take several times as long to
+# import as all of what identity() needs.
+_LATER = {
+    "HashExecutor": "executor",
+    "LazyHash": "lazy",
+    "Modality": "items",
+    "MultimodalDataItem": "items",
+    "MultimodalInputs": "items",
+    "profile": "profiling",
+}
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"mmhash.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 _environment.apply()

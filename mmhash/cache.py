@@ -25,7 +25,7 @@ class CacheInfo(NamedTuple):
     evictions: int
     """Entries dropped for younger ones."""
     invalidations: int
-    """Entries dropped because the memory was written, or by forget()."""
+    """Entries dropped because the memory was written or freed, or by forget()."""
     maxsize: int
     """Entries it may hold; 0 turns it off."""
     currsize: int
@@ -37,8 +37,8 @@ def cache_info() -> CacheInfo:
 
     Values below info()["cache_min_bytes"] are hashed without asking the cache, and not counted.
 
-    >>> mmhash.cache_info().maxsize
-    0
+    >>> mmhash.cache_info()._fields[:3]
+    ('hits', 'misses', 'bypasses')
     """
     return CacheInfo(*_core.cache_stats())
 
@@ -56,7 +56,7 @@ def cache_clear() -> None:
 def cache_resize(maxsize: int) -> None:
     """Sets how many entries the cache may hold, evicting the oldest beyond that; 0 turns it off.
 
-    An entry takes about 1 KB. The default is 0, or the environment variable MMHASH_CACHE_SIZE.
+    An entry takes about 1 KB. The default is 4,096, or the environment variable MMHASH_CACHE_SIZE.
 
     Raises TypeError for anything but an int, and ValueError for a negative one.
 
@@ -79,11 +79,12 @@ class freeze:  # noqa: N801 - a function to its callers
     """Promises that the memory of a value will not change, so that its identity may be cached.
 
     For memory that can change unseen: inference tensors, tensors made by from_numpy(), shared or
-    pinned memory, devices, writable arrays, and any object with the buffer protocol that can be
-    weakly referenced (a memoryview can, a bytearray cannot). `value` may be a list, tuple or
-    mapping of these. The promise holds for the memory: for every view of a tensor's storage and of
-    an array's owner. It ends with forget(value), with the owner of the memory, or, as a context
-    manager, with the block. Only the object that this returns keeps the value alive.
+    pinned memory, devices other than CUDA's, writable arrays, and any object with the buffer
+    protocol that can be weakly referenced (a memoryview can, a bytearray cannot). `value` may be a
+    list, tuple or mapping of these; tensors of a subclass are hashed each time, frozen or not. The
+    promise holds for the memory: for every view of a tensor's storage and of an array's owner. It
+    ends with forget(value), with the owner of the memory, or, as a context manager, with the block.
+    Only the object that this returns keeps the value alive.
 
     If the memory does change, hits are wrong: call forget(value) first, then write.
 
@@ -99,10 +100,11 @@ class freeze:  # noqa: N801 - a function to its callers
 
     def __init__(self, value: object, /) -> None:
         self._value = value
-        self._leaves = tuple(_leaves(value))  # what is frozen now, whatever happens to the list
+        # What is frozen now, whatever happens to the list, or to a tensor's storage.
+        self._owners: list[object] = []
         try:
-            for leaf in self._leaves:
-                _core.freeze(leaf)
+            for leaf in _leaves(value):
+                self._owners.append(_core.freeze(leaf))
         except BaseException:
             self._end()
             raise
@@ -121,15 +123,17 @@ class freeze:  # noqa: N801 - a function to its callers
         self._end()
 
     def _end(self) -> None:
-        for leaf in self._leaves:
-            _core.forget(leaf)
+        for owner in self._owners:
+            _core.forget_owner(owner)
 
 
 def forget(value: object, /) -> None:
     """Drops what the cache knows of a value's memory, and ends freeze().
 
-    To be called after a write that torch does not count: through .numpy(), .data, set_(),
-    untyped_storage() or a raw pointer. Drops the entries of all views of the same storage or array.
+    To be called after a write that leaves a tensor's `_version` as it is (through .data,
+    untyped_storage(), DLPack or a raw pointer, by collectives, fused optimizers, batch norm's
+    statistics or custom kernels; csrc/cache.h has the list), and after an array was made writable
+    and written. Drops the entries of all views of the same storage or array.
     `value` may be a list, tuple or mapping of tensors, arrays and buffers; other values in it have
     no entries.
 

@@ -74,8 +74,14 @@ IN_PLACE: dict[str, Callable[[torch.Tensor, int], object]] = {
     "detached": lambda x, n: x.detach()[:1].add_(1),
 }
 
-UNCOUNTED: dict[str, Callable[[torch.Tensor, int], object]] = {
+#: Not counted by torch, but seen: the storage says that NumPy has had its address.
+THROUGH_NUMPY: dict[str, Callable[[torch.Tensor, int], object]] = {
     "numpy": lambda x, n: x.numpy().__setitem__(..., n % 100),
+    "numpy of a view": lambda x, n: x.view(-1)[:2].numpy().fill(n % 100),
+    "asarray": lambda x, n: np.asarray(x).__setitem__(0, n % 100),
+}
+
+UNCOUNTED: dict[str, Callable[[torch.Tensor, int], object]] = {
     "data": lambda x, n: x.data.add_(n % 5 + 1),
     "storage": lambda x, n: x.untyped_storage().fill_(n % 100),
     "apply_": lambda x, n: x.view(-1)[:1].apply_(lambda old: n % 100),

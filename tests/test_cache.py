@@ -67,7 +67,7 @@ def test_without_cache_nothing_is_read_or_written() -> None:
     assert changes(lambda: mmhash.identity(x, cache=False)) == NOTHING
     assert changes(lambda: mmhash.hash_feature([x], cache=False)) == NOTHING
     old = mmhash.identity(x)
-    x.numpy()[:] = 7
+    x.untyped_storage().fill_(7)
     assert mmhash.identity(x) == old, "the cache knows nothing of it"
     assert mmhash.identity(x, cache=False) != old
     assert mmhash.identity(x) == old, "cache=False wrote"
@@ -171,7 +171,7 @@ def test_the_keyword(function: Callable[..., object]) -> None:
 SIZE = "import mmhash; print(mmhash.cache_info().maxsize)"
 
 
-@pytest.mark.parametrize(("text", "size"), [("", 0), ("0", 0), ("17", 17)])
+@pytest.mark.parametrize(("text", "size"), [("", 4096), ("0", 0), ("17", 17)])
 def test_the_environment_sets_the_size(text: str, size: int) -> None:
     assert python_output(SIZE, MMHASH_CACHE_SIZE=text) == str(size)
 
@@ -227,9 +227,7 @@ def test_threads_hash_once() -> None:
     right = mmhash.identity(x, cache=False)
     assert run_all(lambda: mmhash.identity(x), 4) == [right] * 4
     info = mmhash.cache_info()
-    # One that looked before the entry was there and asked to hash after it was hashes once more.
-    assert info.hits + info.misses == 4
-    assert info.misses <= 2
+    assert (info.hits, info.misses) == (3, 1)
 
 
 def test_a_failure_in_one_thread_is_no_failure_of_the_next() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from cache_counts import BYPASS, HIT, MISS, REPLACED, hashing, tensor
-from cache_operations import IN_PLACE, LEAST, VIEWS
+from cache_operations import IN_PLACE, LEAST, THROUGH_NUMPY, VIEWS
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import mmhash
@@ -77,6 +77,16 @@ def test_an_in_place_operation_misses(name: str, through: str) -> None:
     IN_PLACE[name](y, 3)
     assert hashing(x) == REPLACED
     assert hashing(x) == HIT
+
+
+@pytest.mark.parametrize("name", THROUGH_NUMPY)
+def test_what_numpy_was_given_is_cached_no_more(name: str) -> None:
+    x = tensor(1)
+    view = x.view(2, -1)
+    mmhash.identity([x, view])
+    THROUGH_NUMPY[name](x, 3)
+    gone = {"bypasses": 1, "invalidations": 1, "currsize": -1}
+    assert [hashing(x), hashing(view), hashing(x)] == [gone, gone, BYPASS]
 
 
 def test_a_counted_write_is_seen_through_data() -> None:
@@ -286,8 +296,23 @@ def test_nothing_is_kept_alive() -> None:
     mmhash.identity(frozen)
     storage = x.untyped_storage()._weak_ref()
     alive = [weakref.ref(value) for value in (x, array, frozen)]
+    entries = mmhash.cache_info().currsize
+    assert entries == 3
     del x, array, frozen
     gc.collect()
     assert [reference() for reference in alive] == [None] * 3
     assert torch.UntypedStorage._expired(storage)
     torch.UntypedStorage._free_weak_ref(storage)
+    assert mmhash.cache_info().currsize == 0, "entries end with their memory"
+
+
+def test_entries_stay_as_long_as_any_view_does() -> None:
+    x = tensor()
+    mmhash.identity([x, x.view(2, -1)])
+    alias = x.detach()
+    del x
+    gc.collect()
+    assert mmhash.cache_info().currsize == 2
+    assert hashing(alias) == HIT
+    del alias
+    assert mmhash.cache_info().currsize == 0

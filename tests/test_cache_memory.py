@@ -23,11 +23,6 @@ REUSES = max(20_000, int(os.environ.get("MMHASH_TEST_REUSES", "1000000")))
 CYCLES = int(os.environ.get("MMHASH_TEST_CYCLES", "100000"))
 FILLS = 64
 
-# Minutes, and random: not for every run while the cache is off by default.
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("MMHASH_TEST_CACHE"), reason="set MMHASH_TEST_CACHE=1 to run it"
-)
-
 
 @pytest.fixture(autouse=True)
 def empty_cache(settings_restored: None) -> Iterator[None]:

@@ -11,10 +11,9 @@ import os
 from collections.abc import Callable
 
 import hypothesis
-import pytest
 import torch
 from cache_machine import Values, done, picks, sizes
-from cache_operations import IN_PLACE, LEAST, UNCOUNTED, VIEWS, Item, Memory
+from cache_operations import IN_PLACE, LEAST, THROUGH_NUMPY, UNCOUNTED, VIEWS, Item, Memory
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
@@ -22,11 +21,6 @@ import mmhash
 
 MACHINES = int(os.environ.get("MMHASH_TEST_MACHINES", "440"))
 STEPS = 52
-
-# Minutes, and random: not for every run while the cache is off by default.
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("MMHASH_TEST_CACHE"), reason="set MMHASH_TEST_CACHE=1 to run it"
-)
 
 
 class CacheMachine(Values):
@@ -54,6 +48,12 @@ class CacheMachine(Values):
         item = self.tensor(pick)
         if item is not None and item.value.numel() > 0:
             self.write(name, item, lambda: IN_PLACE[name](item.value, n), counted=True)
+
+    @rule(pick=picks, name=st.sampled_from(sorted(THROUGH_NUMPY)), n=picks)
+    def change_through_numpy(self, pick: int, name: str, n: int) -> None:
+        if item := self.tensor(pick):
+            plain = item.plain
+            self.write(name, item, lambda: THROUGH_NUMPY[name](plain, n), counted=True)
 
     @rule(pick=picks, name=st.sampled_from(sorted(UNCOUNTED)), n=picks)
     def change_uncounted(self, pick: int, name: str, n: int) -> None:
@@ -185,7 +185,7 @@ def test_no_step_makes_a_hit_wrong() -> None:
     # A sequence may end early, and the first has one step: 20,240 at least, where nothing is set.
     assert done["steps"] >= 46 * MACHINES
     assert hits > done["steps"], "hardly anything was cached"
-    kinds = [*IN_PLACE, *UNCOUNTED, *(f"view {name}" for name in VIEWS)]
+    kinds = [*IN_PLACE, *THROUGH_NUMPY, *UNCOUNTED, *(f"view {name}" for name in VIEWS)]
     kinds += [
         "SGD",
         "foreach",

@@ -150,6 +150,10 @@ def test_memory_of_another_process() -> None:
         received = tensors.get()
         expected = filled(6)
         assert mmhash.identity(received) == expected
+        mmhash.cache_resize(8)
+        bypasses = mmhash.cache_info().bypasses
+        assert mmhash.identity(received) == mmhash.identity(received) == expected
+        assert mmhash.cache_info().bypasses == bypasses + 2, "the other process can write it"
         pending = mmhash.identity_async(received)
         del received
         assert pending.result() == expected

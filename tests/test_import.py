@@ -29,6 +29,20 @@ API = {
 }
 
 
+def test_items_are_imported_when_they_are_asked_for() -> None:
+    code = """
+import sys, mmhash
+before = {"asyncio", "dataclasses", "concurrent.futures"} & set(sys.modules)
+from mmhash import *
+print(sorted(before), "asyncio" in sys.modules, HashExecutor.__module__, LazyHash.__module__)
+print(all(hasattr(mmhash, name) for name in dir(mmhash)), hasattr(mmhash, "nothing"))
+"""
+    assert python_output(code).splitlines() == [
+        "[] True mmhash.executor mmhash.lazy",
+        "True False",
+    ]
+
+
 def test_it_imports_no_framework() -> None:
     code = "import sys, mmhash; print(*sorted(m.partition('.')[0] for m in sys.modules))"
     imported = set(python_output(code).split())

@@ -1,9 +1,9 @@
 """What engines compute today, to compare with: a feature's hash by SGLang 0.5.5 and 0.5.23.
 
-Written anew after the behaviour of both releases (`hash_feature` in their `mm_utils`), for what an
-image's features are: NumPy arrays and torch tensors on the CPU. Both hashes are the first 64 bits
-of SHA-256 over the elements in C order. They differ in what they copy, and in bfloat16, which 0.5.5
-widens to float32 first. Neither hashes dtype or shape.
+Written anew after the behaviour of both releases (`hash_feature` in their `mm_utils`), for NumPy
+arrays, torch tensors on the CPU and lists of those. Both hashes are the first 64 bits of SHA-256
+over the elements in C order. They differ in what they copy, and in bfloat16, which 0.5.5 widens to
+float32 first. Neither hashes dtype, shape or list boundaries.
 """
 
 from __future__ import annotations
@@ -14,30 +14,37 @@ from typing import Any
 import numpy as np
 
 
-def _first_64_bits(data: bytes | memoryview) -> int:
-    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
+def _first_64_bits(hasher: hashlib._Hash) -> int:
+    return int.from_bytes(hasher.digest()[:8], "big")
+
+
+def _tensors_in(feature: Any) -> list[Any]:
+    return feature if isinstance(feature, list) else [feature]
 
 
 def sglang_0_5_5(feature: Any) -> int:
-    """Copies a tensor twice (joining the list of one, then to bytes) and an array once."""
+    """Joins the flat tensors, also where there is one, and hashes a copy of that as `bytes`."""
     if isinstance(feature, np.ndarray):
-        return _first_64_bits(np.ascontiguousarray(feature).tobytes())
+        return _first_64_bits(hashlib.sha256(np.ascontiguousarray(feature).tobytes()))
     import torch
 
-    joined = torch.concat([feature.detach().flatten()])
+    joined = torch.concat([tensor.detach().flatten() for tensor in _tensors_in(feature)])
     if joined.dtype == torch.bfloat16:
-        joined = joined.float()
-    return _first_64_bits(joined.numpy().tobytes())
+        joined = joined.float()  # NumPy has no bfloat16
+    return _first_64_bits(hashlib.sha256(joined.numpy().tobytes()))
 
 
 def sglang_0_5_23(feature: Any) -> int:
-    """Reads the elements where they lie, unless they are not contiguous."""
+    """Feeds one tensor after the other to SHA-256, each in place where it is contiguous."""
     if isinstance(feature, np.ndarray):
-        return _first_64_bits(np.ascontiguousarray(feature).data)
+        return _first_64_bits(hashlib.sha256(np.ascontiguousarray(feature).data))
     import torch
 
-    flat = feature.detach().flatten().contiguous()
-    return _first_64_bits(flat.view(torch.uint8).numpy().data)
+    hasher = hashlib.sha256()
+    for tensor in _tensors_in(feature):
+        flat = tensor.detach().flatten().contiguous()
+        hasher.update(flat.view(torch.uint8).numpy().data)
+    return _first_64_bits(hasher)
 
 
 def xxh3_128(feature: Any) -> bytes:

@@ -176,8 +176,9 @@ void check_in_flight() {
       for (int i = 0; i < kRounds; ++i) {
         const auto which = static_cast<std::size_t>((i + t) % kKeys);
         const CacheKey wanted = key(which + 1);
-        if (const auto other = cache.begin(wanted)) {
-          other->wait();
+        if (const auto other = cache.enter(wanted)) {
+          while (!other->wait()) {
+          }
           ++waited;
           continue;
         }
@@ -185,7 +186,7 @@ void check_in_flight() {
         std::this_thread::yield();
         --running[which];
         ++computed;
-        cache.end(wanted);
+        cache.leave(wanted);
       }
     });
   }
@@ -195,9 +196,9 @@ void check_in_flight() {
   CHECK(computed + waited == kThreads * kRounds, "%d and %d", computed.load(), waited.load());
   CHECK(computed > 0, "nobody computed");
   for (std::uint64_t owner = 1; owner <= kKeys; ++owner) {
-    CHECK(cache.begin(key(owner)) == nullptr, "a key is still being computed");
-    cache.end(key(owner));
-    cache.end(key(owner));  // of a key that nobody computes: nothing
+    CHECK(cache.enter(key(owner)) == nullptr, "a key is still being computed");
+    cache.leave(key(owner));
+    cache.leave(key(owner));  // of a key that nobody computes: nothing
   }
 }
 
@@ -206,7 +207,7 @@ void check_fork() {
   Cache::Dropped dropped;
   cache().resize(7, dropped);
   cache().insert(key(1), Digest{}, Watch{}, cache().forgets(), dropped);
-  CHECK(cache().begin(key(9)) == nullptr, "a key that nobody computes");  // and it stays begun
+  CHECK(cache().enter(key(9)) == nullptr, "a key that nobody computes");  // and it stays begun
   std::atomic<bool> stop{false};
   std::vector<std::thread> busy;
   for (std::uint64_t t = 0; t < 4; ++t) {
@@ -224,7 +225,7 @@ void check_fork() {
       alarm(20);
       Cache::Dropped none;
       const bool empty = cache().stats().currsize == 0 && cache().stats().maxsize == 7;
-      const bool free = cache().begin(key(9)) == nullptr;
+      const bool free = cache().enter(key(9)) == nullptr;
       cache().insert(key(1), Digest{}, Watch{}, cache().forgets(), none);
       _exit(!empty ? 1 : !free ? 2 : holds(cache(), key(1)) ? 0 : 3);
     }
@@ -236,7 +237,7 @@ void check_fork() {
   for (std::thread& thread : busy) {
     thread.join();
   }
-  cache().end(key(9));
+  cache().leave(key(9));
   CHECK(cache().stats().currsize == 7, "the parent's cache has %zu entries", cache().stats().currsize);
 }
 

@@ -1,0 +1,128 @@
+"""What building a request's inputs costs a rank: lazily, with the hash carried, and as today."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from typing import Any
+
+import pytest
+from cases import IMAGE, IMAGE_BYTES, floats
+from measured import Measured, Quartiles
+from peers import sglang_0_5_23
+from pytest_benchmark.fixture import BenchmarkFixture
+from ways import Goal, Way, check_goal, record, time_all
+
+import mmhash
+from mmhash import MultimodalDataItem, MultimodalInputs
+
+CASE = f"from_dict, one item of {IMAGE_BYTES}"
+
+
+def build(fields: dict[str, Any]) -> MultimodalInputs:
+    return MultimodalInputs.from_dict({"mm_items": [fields]})
+
+
+def build_and_hash(fields: dict[str, Any]) -> object:
+    return MultimodalInputs.from_dict({"mm_items": [fields]}).mm_items[0].pad_value
+
+
+def build_eagerly(fields: dict[str, Any]) -> object:
+    """What SGLang's from_dict does besides: SHA-256 of every item."""
+    item = MultimodalInputs.from_dict({"mm_items": [fields]}).mm_items[0]
+    item.hash = sglang_0_5_23(item.feature)
+    return item.pad_value
+
+
+def read_hash(item: MultimodalDataItem) -> object:
+    return item.hash
+
+
+EAGER = "from_dict, SHA-256 at once"
+HASHED = "from_dict, then pad_value by mmhash"
+UNRESOLVED = "from_dict, unresolved"
+CARRIED = "from_dict of a received item, then pad_value"
+HASH = "hash of a received item"
+
+
+@functools.cache
+def ways() -> dict[str, Way]:
+    fields = {"modality": "IMAGE", "feature": floats(*IMAGE), "image_grid_thw": [[1, 50, 80]]}
+    received = pickle.loads(pickle.dumps(MultimodalDataItem.from_dict(fields)))
+    return {
+        EAGER: Way(build_eagerly, fields),
+        HASHED: Way(build_and_hash, fields),
+        UNRESOLVED: Way(build, fields),
+        CARRIED: Way(build_received, received),
+        HASH: Way(read_hash, received),
+    }
+
+
+def build_received(item: MultimodalDataItem) -> object:
+    return MultimodalInputs.from_dict({"mm_items": [item]}).mm_items[0].pad_value
+
+
+@functools.cache
+def measured() -> Measured:
+    """All ways in turns, hashing on one thread, the cache off: as for an image seen once."""
+    threads = mmhash.get_num_threads()
+    mmhash.set_num_threads(1)
+    try:
+        check()
+        return time_all(ways())
+    finally:
+        mmhash.set_num_threads(threads)
+
+
+def check() -> None:
+    assert mmhash.cache_info().maxsize == 0
+    found = ways()
+    item = found[HASH].argument
+    assert item.is_resolved
+    assert found[HASHED].call(found[HASHED].argument) == item.hash % 2**30
+    assert found[CARRIED].call(item) == item.hash % 2**30
+    assert not build(found[UNRESOLVED].argument).mm_items[0].is_resolved
+
+
+def enter(way: str, benchmark: BenchmarkFixture) -> None:
+    nbytes = ways()[EAGER].argument["feature"].nbytes
+    record(benchmark, CASE, ways(), way, measured, EAGER, nbytes)
+
+
+@pytest.mark.parametrize("way", [EAGER, HASHED, UNRESOLVED, CARRIED, HASH])
+def test_way(way: str, benchmark: BenchmarkFixture) -> None:
+    enter(way, benchmark)
+
+
+def microseconds(way: str) -> Quartiles:
+    return Quartiles(*(1e6 * seconds for seconds in measured().seconds(way)))
+
+
+GOALS = {
+    "items-unresolved": Goal(
+        f"{IMAGE_BYTES}, {UNRESOLVED}: time",
+        UNRESOLVED,
+        lambda: microseconds(UNRESOLVED),
+        5,
+        "us",
+    ),
+    "items-carried": Goal(
+        f"{IMAGE_BYTES}, {HASH}: time", HASH, lambda: microseconds(HASH), 1, "us"
+    ),
+    "items-eager": Goal(
+        f"{IMAGE_BYTES}, SHA-256 at once relative to {CARRIED}",
+        CARRIED,
+        lambda: measured().ratio(EAGER, CARRIED),
+        1000,
+        "x",
+        at_most=False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOALS)
+def test_goal(name: str, benchmark: BenchmarkFixture, pytestconfig: pytest.Config) -> None:
+    if benchmark.disabled:
+        pytest.skip("nothing is timed with --benchmark-disable")
+    enter(GOALS[name].row, benchmark)
+    check_goal(GOALS[name], benchmark, pytestconfig)

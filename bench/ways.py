@@ -1,0 +1,88 @@
+"""Ways to do one thing, timed in turns: rows and goals of what is not a table of peers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import interleave
+import pytest
+from goals import OUTCOMES, describe, strict
+from measured import BUDGET_S, Measured, Quartiles
+from pytest_benchmark.fixture import BenchmarkFixture
+
+
+@dataclass(frozen=True)
+class Way:
+    """What is called with what; one argument, so that the loop costs all ways the same."""
+
+    call: Callable[[Any], object]
+    argument: Any
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A number that is to be at most (or at least) `limit`."""
+
+    claim: str
+    row: str
+    measure: Callable[[], Quartiles]
+    limit: float
+    unit: str
+    at_most: bool = True
+
+
+def time_all(ways: dict[str, Way]) -> Measured:
+    jobs = {
+        name: interleave.Job(way.call, way.argument, lambda: None) for name, way in ways.items()
+    }
+    return Measured(interleave.measure(jobs, BUDGET_S))
+
+
+def record(
+    benchmark: BenchmarkFixture,
+    case: str,
+    ways: dict[str, Way],
+    row: str,
+    measured: Callable[[], Measured],
+    reference: str,
+    nbytes: int,
+) -> None:
+    """Enters a row's times, relative to those of `reference`, into the report."""
+    way = ways[row]
+    if benchmark.disabled:
+        benchmark.pedantic(way.call, (way.argument,))
+        return
+    found = measured()
+    rounds = found.rounds[row]
+    benchmark.group = benchmark.group or case
+    benchmark.pedantic(way.call, (way.argument,), iterations=rounds.batch)
+    benchmark.stats.stats.data.clear()
+    for seconds in rounds.seconds:
+        benchmark.stats.update(seconds * rounds.batch)
+    benchmark.extra_info |= {
+        "case": case,
+        "peer": row,
+        "bytes": nbytes,
+        "threads": 1,
+        "ratio": found.ratio(row, reference)._asdict(),
+    }
+
+
+def check_goal(goal: Goal, benchmark: BenchmarkFixture, config: pytest.Config) -> None:
+    """Reports whether the goal is met. Its row must have been recorded."""
+    found = goal.measure()
+    met = found.median <= goal.limit if goal.at_most else found.median >= goal.limit
+    outcome: dict[str, object] = {
+        "claim": goal.claim,
+        "limit": goal.limit,
+        "at_most": goal.at_most,
+        "unit": goal.unit,
+        "found": found._asdict(),
+        "met": met,
+    }
+    benchmark.extra_info["goal"] = outcome
+    config.stash[OUTCOMES].append(outcome)
+    if not met:
+        (pytest.fail if strict() else pytest.xfail)(describe(outcome))
