@@ -4,7 +4,8 @@
     python bench/report.py --check    # status 1 and a diff if that would change anything
 
 A table stands between `<!-- table:NAME RESULT -->` and `<!-- /table -->`, where NAME is one of
-tables.TABLES and RESULT a file in bench/results without its `.json`; without it, results.MAIN.
+tables.TABLES and RESULT a file in bench/results without its `.json`; without it, results.MAIN. Or
+NAME is one of tables_ranks.TABLES, and RESULT by default results.MAIN_RANKS.
 """
 
 from __future__ import annotations
@@ -13,28 +14,45 @@ import argparse
 import difflib
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import plots
 import results
+import tables_ranks
 from tables import TABLES
 
+from mmhash.ranks import figure
+
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = (ROOT / "README.md", ROOT / "bench" / "README.md")
+DOCUMENTS = (ROOT / "README.md", ROOT / "bench" / "README.md", ROOT / "docs" / "ranks.md")
+RANKS_FIGURE = ROOT / "docs" / "ranks.svg"  # of results.MAIN_RANKS
 MARKED = re.compile(r"(<!-- table:(\S+)(?: (\S+))? -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
-def with_tables(text: str, found: dict[str, results.Result]) -> str:
+def chosen(name: str, tables: Mapping[str, Any], result: str, found: Mapping[str, Any]) -> str:
+    if name not in tables or result not in found:
+        raise ValueError(
+            f"table:{name} {result}: expected one of {', '.join(tables)} and one of "
+            f"{', '.join(found) or 'no results'}"
+        )
+    made: str = tables[name](found[result])
+    return made
+
+
+def with_tables(
+    text: str, found: dict[str, results.Result], ranks: dict[str, dict[str, Any]]
+) -> str:
     """The document with every table made anew. ValueError: no table in it, or an unknown one."""
 
     def table(match: re.Match[str]) -> str:
-        opening, name, result, closing = match.groups(results.MAIN)
-        if name not in TABLES or result not in found:
-            raise ValueError(
-                f"table:{name} {result}: expected one of {', '.join(TABLES)} and one of "
-                f"{', '.join(found) or 'no results'}"
-            )
-        return f"{opening}\n{TABLES[name](found[result])}\n\n{closing}"
+        opening, name, result, closing = match.groups()
+        if name in tables_ranks.TABLES:
+            text = chosen(name, tables_ranks.TABLES, result or results.MAIN_RANKS, ranks)
+        else:
+            text = chosen(name, TABLES, result or results.MAIN, found)
+        return f"{opening}\n{text}\n\n{closing}"
 
     text, count = MARKED.subn(table, text)
     if count == 0 or count != text.count("<!-- table:"):
@@ -42,13 +60,15 @@ def with_tables(text: str, found: dict[str, results.Result]) -> str:
     return text
 
 
-def outdated(found: dict[str, results.Result]) -> dict[Path, tuple[str, str]]:
+def outdated(
+    found: dict[str, results.Result], ranks: dict[str, dict[str, Any]]
+) -> dict[Path, tuple[str, str]]:
     """The files whose text, the first of the two, should be the second."""
     changes = {}
     for path in DOCUMENTS:
         text = path.read_text()
         try:
-            changes[path] = text, with_tables(text, found)
+            changes[path] = text, with_tables(text, found, ranks)
         except ValueError as error:
             raise SystemExit(f"{path.relative_to(ROOT)}: {error}") from None
     for result in found.values():
@@ -57,6 +77,10 @@ def outdated(found: dict[str, results.Result]) -> dict[Path, tuple[str, str]]:
             text = path.read_text() if path.exists() else ""
             if plots.origin(plot, result) not in text:
                 changes[path] = text, plots.svg(plot, result)
+    document = ranks[results.MAIN_RANKS]
+    text = RANKS_FIGURE.read_text() if RANKS_FIGURE.exists() else ""
+    if figure.origin(document) not in text:
+        changes[RANKS_FIGURE] = text, figure.svg(document)
     return {path: (old, new) for path, (old, new) in changes.items() if old != new}
 
 
@@ -73,7 +97,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; status 1 if outdated")
     check = parser.parse_args().check
-    changes = outdated(results.load_all())
+    changes = outdated(results.load_all(), results.load_ranks())
     for path, (old, new) in changes.items():
         if check:
             show(path, old, new)
