@@ -14,11 +14,11 @@ import sys
 from collections.abc import Sequence
 
 from mmhash._version import __version__
-from mmhash.cli import compare, info
+from mmhash.cli import compare, info, ranks
 from mmhash.cli import hash as hash_command
 from mmhash.cli.console import OutputError, complain, write_out
 
-COMMANDS = (hash_command, compare, info)
+COMMANDS = (hash_command, compare, ranks, info)
 
 # As a shell reports a tool that SIGINT or SIGPIPE ended: 128 plus the signal's number.
 INTERRUPTED = 128 + 2
