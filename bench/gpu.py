@@ -202,6 +202,7 @@ def main() -> None:
     rows["15.6 MB, from memory"] = row(*(tensors["15.6 MB"]() for _ in range(10)))
     rows |= {name: row(tensor) for name, tensor in views().items()}
     result = {
+        "name": Path(sys.argv[1]).stem,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "machine": machine(),
         "enqueue_15.6_MB": enqueueing(),

@@ -42,8 +42,9 @@ def load_all() -> dict[str, Result]:
 
 def load_json(kind: str) -> dict[str, dict[str, Any]]:
     """What `mmhash ranks --json` ("ranks") or bench/gpu.py ("cuda") wrote."""
-    found = sorted(FOLDER.glob(f"{kind}-*.json"))
-    return {path.stem: {"name": path.stem} | json.loads(path.read_text()) for path in found}
+    return {
+        path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{kind}-*.json"))
+    }
 
 
 def load(path: Path) -> Result:
