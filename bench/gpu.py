@@ -3,12 +3,13 @@
     python bench/gpu.py bench/results/cuda-NAME.json
 
 Needs a CUDA device with 10 GB of free memory. SGLang's `gpu_tensor_hash` takes part where SGLang is
-installed, or where SGLANG_MULTIMODAL names a copy of its srt/layers/multimodal.py.
+installed, or where SGLANG_GPU_TENSOR_HASH names a copy of the file that defines it.
 """
 
 from __future__ import annotations
 
 import datetime
+import importlib
 import importlib.util
 import itertools
 import json
@@ -45,21 +46,22 @@ Call = Callable[[torch.Tensor], object]
 
 def sglang_hash() -> Call | None:
     """SGLang's own, never a copy in this repository."""
-    path = os.environ.get("SGLANG_MULTIMODAL")
-    try:
-        if path is None:
-            from sglang.srt.layers.multimodal import gpu_tensor_hash
-        else:
-            spec = importlib.util.spec_from_file_location("sglang_multimodal", path)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules["sglang_multimodal"] = module
-            spec.loader.exec_module(module)
-            gpu_tensor_hash = module.gpu_tensor_hash
-    except ImportError:
-        return None
-    return gpu_tensor_hash  # type: ignore[no-any-return]
+    path = os.environ.get("SGLANG_GPU_TENSOR_HASH")
+    if path is not None:
+        spec = importlib.util.spec_from_file_location("sglang_gpu_tensor_hash", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["sglang_gpu_tensor_hash"] = module
+        spec.loader.exec_module(module)
+        return module.gpu_tensor_hash  # type: ignore[no-any-return]
+    # It has moved between 0.5.5 and 0.5.23.
+    for name in ("sglang.kernels.ops.memory.gpu_tensor_hash", "sglang.srt.layers.multimodal"):
+        try:
+            return importlib.import_module(name).gpu_tensor_hash  # type: ignore[no-any-return]
+        except ImportError:
+            continue
+    return None
 
 
 def synchronize() -> None:
