@@ -99,8 +99,10 @@ __device__ inline void hash_leaves(const Job& job, u8* staged, u32 lane, const H
 
 template <class Source>
 __device__ inline void contiguous(const Job& job) {
-  alignas(16)
-      __shared__ u8 staged[kLeafBytes];  // of the warp with the last leaf, then of the one that climbs
+  // Of the warp with the last leaf, then of the one that climbs. A last leaf of less than a word has its own:
+  // then the leaf before it may be staged too, as an unaligned source reads behind it.
+  alignas(16) __shared__ u8 staged[kLeafBytes];
+  alignas(16) __shared__ u8 staged_word[16];
   const u32 lane = threadIdx.x % 32;
   if (job.size <= kLeafBytes) {
     const u32 size = static_cast<u32>(job.size);
@@ -109,11 +111,12 @@ __device__ inline void contiguous(const Job& job) {
   }
   hash_leaves(job, staged, lane, [&](u64 leaf, u32 size) {
     const Source source{job.data + leaf * kLeafBytes};
-    if (size == kLeafBytes) {
+    if (size == kLeafBytes && leaf * kLeafBytes + size + source.behind() <= job.size) {
       return hash_whole(source, lane);
     }
-    stage(source, size, staged, lane);
-    return hash_staged(staged, size, lane);
+    u8* bytes = size < sizeof staged_word ? staged_word : staged;
+    stage(source, size, bytes, lane);
+    return hash_staged(bytes, size, lane);
   });
 }
 

@@ -1,4 +1,5 @@
-// Where the bytes of a leaf in the device's memory come from, 16 at a time, and what orders memory.
+// Where the bytes of a leaf in the device's memory come from, 16 at a time, and what orders memory. A source
+// may read some bytes `behind` the 16 that it gives.
 #pragma once
 
 #include "xxh3.cuh"
@@ -37,6 +38,7 @@ __device__ inline Pair shifted(const Pair& first, const Pair& second, u32 ahead)
 // A tensor, which nothing writes during the launch, at an address that is a multiple of 16.
 struct Aligned {
   const u8* from;
+  __device__ u32 behind() const { return 0; }
   __device__ Pair operator()(u32 offset) const {
     return as_pair(__ldg(reinterpret_cast<const ulonglong2*>(from + offset)));
   }
@@ -45,20 +47,21 @@ struct Aligned {
 // Digests that other warps have written during the launch: past the L1 cache, which could hold older bytes.
 struct Written {
   const u8* from;
+  __device__ u32 behind() const { return 0; }
   __device__ Pair operator()(u32 offset) const {
     return as_pair(__ldcg(reinterpret_cast<const ulonglong2*>(from + offset)));
   }
 };
 
-// A tensor at any other address. Reads the aligned words that hold the 16 bytes, each of which holds at least
-// one of them: memory is mapped in units that are larger than a word, so all of a word is there if any of it
-// is.
+// A tensor at any other address: reads the two aligned words that hold the 16 bytes. The first may begin
+// before the tensor, but not before the memory that it is in, which is aligned.
 struct Unaligned {
   const u8* from;
+  __device__ u32 ahead() const { return static_cast<u32>(reinterpret_cast<u64>(from) % 16); }
+  __device__ u32 behind() const { return 16 - ahead(); }
   __device__ Pair operator()(u32 offset) const {
-    const u32 ahead = static_cast<u32>(reinterpret_cast<u64>(from) % 16);
-    const Aligned words{from + offset - ahead};
-    return shifted(words(0), words(16), ahead);
+    const Aligned words{from + offset - ahead()};
+    return shifted(words(0), words(16), ahead());
   }
 };
 

@@ -13,22 +13,24 @@ namespace mmhash::cuda {
 template <class Source>
 __device__ __noinline__ void stage(const Source& source, u32 size, u8* staged, u32 lane) {
   auto* words = reinterpret_cast<Pair*>(staged) + lane;
+  const u32 behind = source.behind();
+  const u32 whole = size > behind ? (size - behind) / 16 : 0;  // words that can be read with what is behind
   Pair loaded[16];
   __syncwarp();
 #pragma unroll
   for (u32 k = 0; k < 16; ++k) {  // all loads first: one latency, not 16
-    if (512 * k + 16 * lane + 16 <= size) {
+    if (32 * k + lane < whole) {
       loaded[k] = source(512 * k + 16 * lane);
     }
   }
 #pragma unroll
   for (u32 k = 0; k < 16; ++k) {
-    if (512 * k + 16 * lane + 16 <= size) {
+    if (32 * k + lane < whole) {
       words[32 * k] = loaded[k];
     }
   }
-  if (lane < size % 16) {
-    const u32 at = size - size % 16 + lane;
+  const u32 at = 16 * whole + lane;
+  if (at < size) {  // fewer bytes than lanes
     staged[at] = __ldcg(source.from + at);
   }
   __syncwarp();

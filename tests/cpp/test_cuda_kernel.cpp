@@ -61,13 +61,12 @@ Bytes expected_fold(const Payload& payload) {
   return out;
 }
 
-// Memory of exactly these bytes, `ahead` of a multiple of 16, in whole words of 16 bytes, as on a device.
+// Memory that ends with these bytes and begins with a multiple of 16, `ahead` before them.
 struct Placed {
   std::vector<std::byte> memory;
   std::byte* data;
-  Placed(const Bytes& bytes, std::size_t ahead) : memory(bytes.size() + 48, std::byte{0xcc}) {
-    const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
-    data = memory.data() + ((16 - address % 16) % 16) + ahead;
+  Placed(const Bytes& bytes, std::size_t ahead) : memory(bytes.size() + ahead, std::byte{0xcc}) {
+    data = memory.data() + ahead;
     std::copy(bytes.begin(), bytes.end(), data);
   }
 };
@@ -109,6 +108,9 @@ int main() {
   }
   for (std::size_t ahead = 1; ahead < 16; ++ahead) {
     check_contiguous(2 * 8192 + 17, ahead, 4);
+    check_contiguous(3 * 8192, ahead, 1);
+    check_contiguous(3 * 8192 + 16 - ahead, ahead, 2);
+    check_contiguous(3 * 8192 + 15 - ahead / 2, ahead, 1);
   }
   for (const std::size_t size : {1, 2, 9, 50, 170}) {
     check_contiguous(8192 + size, 0, 1);
