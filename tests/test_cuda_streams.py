@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -168,3 +168,23 @@ def _send(tensors: object, done: threading.Event) -> None:
     torch.cuda.synchronize()
     tensors.put(tensor)  # type: ignore[attr-defined]
     done.wait()
+
+
+@pytest.mark.parametrize("wrapped", [lambda x: x, lambda x: [{"pixels": (x,)}]])
+def test_an_executor_hashes_what_the_caller_has_enqueued(
+    wrapped: Callable[[torch.Tensor], object],
+) -> None:
+    """Its threads have other current streams than the one that writes the tensor."""
+    expected = mmhash.hash_feature(wrapped(torch.full((MIB,), 7, dtype=torch.uint8)))
+    tensor = torch.empty(MIB, dtype=torch.uint8, device="cuda")
+    with mmhash.HashExecutor() as executor:
+        for stream in (torch.cuda.Stream(), torch.cuda.default_stream()):
+            tensor.zero_()
+            torch.cuda.synchronize()
+            with torch.cuda.stream(stream):
+                torch.cuda._sleep(LONG)
+                tensor.fill_(7)
+                item = mmhash.MultimodalDataItem(modality="IMAGE", feature=wrapped(tensor))
+                future = executor.submit("request", item)
+                assert not stream.query(), "over before the hash began: this tests nothing"
+                assert executor.get_result("request") == future.result() == [expected]
