@@ -4,8 +4,8 @@
     python bench/report.py --check    # status 1 and a diff if that would change anything
 
 A table stands between `<!-- table:NAME RESULT -->` and `<!-- /table -->`, where NAME is one of
-tables.TABLES and RESULT a file in bench/results without its `.json`; without it, results.MAIN. Or
-NAME is one of tables_ranks.TABLES, and RESULT by default results.MAIN_RANKS.
+TABLES of a tables*.py and RESULT a file in bench/results without its `.json`; without it, the main
+one of that kind.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import plots
 import results
+import tables
+import tables_gpu
 import tables_ranks
-from tables import TABLES
 
 from mmhash.ranks import figure
 
@@ -31,28 +33,38 @@ RANKS_FIGURE = ROOT / "docs" / "ranks.svg"  # of results.MAIN_RANKS
 MARKED = re.compile(r"(<!-- table:(\S+)(?: (\S+))? -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
-def chosen(name: str, tables: Mapping[str, Any], result: str, found: Mapping[str, Any]) -> str:
-    if name not in tables or result not in found:
-        raise ValueError(
-            f"table:{name} {result}: expected one of {', '.join(tables)} and one of "
-            f"{', '.join(found) or 'no results'}"
-        )
-    made: str = tables[name](found[result])
-    return made
+@dataclass(frozen=True)
+class Kind:
+    """Results of one kind and the tables that can be made of each."""
+
+    tables: Mapping[str, Callable[[Any], str]]
+    results: Mapping[str, Any]
+    main: str
+
+    def table(self, name: str, result: str | None) -> str:
+        if (result or self.main) not in self.results:
+            known = ", ".join(self.results) or "no results"
+            raise ValueError(f"table:{name} {result}: expected one of {known}")
+        return self.tables[name](self.results[result or self.main])
 
 
-def with_tables(
-    text: str, found: dict[str, results.Result], ranks: dict[str, dict[str, Any]]
-) -> str:
+def kinds() -> list[Kind]:
+    return [
+        Kind(tables.TABLES, results.load_all(), results.MAIN),
+        Kind(tables_gpu.TABLES, results.load_json("cuda"), results.MAIN_GPU),
+        Kind(tables_ranks.TABLES, results.load_json("ranks"), results.MAIN_RANKS),
+    ]
+
+
+def with_tables(text: str, known: list[Kind]) -> str:
     """The document with every table made anew. ValueError: no table in it, or an unknown one."""
+    of_table = {name: kind for kind in known for name in kind.tables}
 
     def table(match: re.Match[str]) -> str:
         opening, name, result, closing = match.groups()
-        if name in tables_ranks.TABLES:
-            text = chosen(name, tables_ranks.TABLES, result or results.MAIN_RANKS, ranks)
-        else:
-            text = chosen(name, TABLES, result or results.MAIN, found)
-        return f"{opening}\n{text}\n\n{closing}"
+        if name not in of_table:
+            raise ValueError(f"table:{name}: expected one of {', '.join(of_table)}")
+        return f"{opening}\n{of_table[name].table(name, result)}\n\n{closing}"
 
     text, count = MARKED.subn(table, text)
     if count == 0 or count != text.count("<!-- table:"):
@@ -60,24 +72,22 @@ def with_tables(
     return text
 
 
-def outdated(
-    found: dict[str, results.Result], ranks: dict[str, dict[str, Any]]
-) -> dict[Path, tuple[str, str]]:
+def outdated() -> dict[Path, tuple[str, str]]:
     """The files whose text, the first of the two, should be the second."""
-    changes = {}
+    changes, known = {}, kinds()
     for path in DOCUMENTS:
         text = path.read_text()
         try:
-            changes[path] = text, with_tables(text, found, ranks)
+            changes[path] = text, with_tables(text, known)
         except ValueError as error:
             raise SystemExit(f"{path.relative_to(ROOT)}: {error}") from None
-    for result in found.values():
+    for result in results.load_all().values():
         for plot in plots.PLOTS:
             path = ROOT / "docs" / f"{plot}-{result.name}.svg"
             text = path.read_text() if path.exists() else ""
             if plots.origin(plot, result) not in text:
                 changes[path] = text, plots.svg(plot, result)
-    document = ranks[results.MAIN_RANKS]
+    document = results.load_json("ranks")[results.MAIN_RANKS]
     text = RANKS_FIGURE.read_text() if RANKS_FIGURE.exists() else ""
     if figure.origin(document) not in text:
         changes[RANKS_FIGURE] = text, figure.svg(document)
@@ -97,7 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; status 1 if outdated")
     check = parser.parse_args().check
-    changes = outdated(results.load_all(), results.load_ranks())
+    changes = outdated()
     for path, (old, new) in changes.items():
         if check:
             show(path, old, new)

@@ -1,4 +1,4 @@
-"""The committed results: pytest-benchmark's JSON for each machine, and that of `mmhash ranks`."""
+"""The committed results: pytest-benchmark's JSON for each machine, and that of other commands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
 MAIN = "cpu-zen3"  # what a table or plot shows that names no result
+MAIN_GPU = "cuda-h100"  # and one of a GPU
 MAIN_RANKS = "ranks-zen3"  # and one of ranks
 GOALS = "goals"  # the group of the rows that repeat another one to say whether it meets a goal
 
@@ -39,9 +40,11 @@ def load_all() -> dict[str, Result]:
     return {path.stem: load(path) for path in sorted(FOLDER.glob("cpu-*.json"))}
 
 
-def load_ranks() -> dict[str, dict[str, Any]]:
-    """What `mmhash ranks --json` printed."""
-    return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("ranks-*.json"))}
+def load_json(kind: str) -> dict[str, dict[str, Any]]:
+    """What `mmhash ranks --json` ("ranks") or bench/gpu.py ("cuda") wrote."""
+    return {
+        path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{kind}-*.json"))
+    }
 
 
 def load(path: Path) -> Result:

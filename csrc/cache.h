@@ -2,46 +2,45 @@
 //
 // What a hit rests on
 // -------------------
-// An entry says: this memory, read with this layout, had this identity. A hit needs proof that it is
-// the same memory and that nobody has written it since. An address proves neither: of 20,000 tensors
-// made after a free, 6,666 got the freed one's address.
+// An entry says: this memory, read with this layout, had this identity. A hit needs proof that it is the same
+// memory and that nobody has written it since. An address proves neither: of 20,000 tensors made after a
+// free, 6,666 got the freed one's address.
 //
 // 1. The owner cannot be another. Every entry holds a weak reference to the Python object whose life is that
-// of
-//    the memory: torch's UntypedStorage (of which a StorageImpl has one, for as long as it lives, since torch
-//    2.1), or the NumPy array. A hit needs the reference to lead to the very object that the tensor has now.
-//    When the object ends, the reference is dead before the address can be used again, and its callback drops
-//    the entry. It keeps neither the memory nor the tensor alive.
-// 2. The owner's memory is where it was. The data pointer is part of the key: resize_, share_memory_
-//    and `.data =` change the pointer or the storage.
+//    of the memory: torch's UntypedStorage (of which a StorageImpl has one, for as long as it lives, since
+//    torch 2.1), or the NumPy array. A hit needs the reference to lead to the very object that the tensor has
+//    now. When the object ends, the reference is dead before the address can be used again, and its callback
+//    drops the entry. It keeps neither the memory nor the tensor alive.
+// 2. The owner's memory is where it was. The data pointer is part of the key: resize_, share_memory_ and
+//    `.data =` change the pointer or the storage.
 // 3. It is read in the same way. Dtype, shape, strides and lazy bits are part of the key.
-// 4. Nobody has written it. Torch counts in-place operations in a version counter that a tensor shares
-//    with its views and with detach(). An entry holds a sentinel: a tensor of no elements that shares
-//    the counter of the tensor that was hashed, and the version from *before* it was hashed. A hit needs
-//    that version from the sentinel and from the tensor that asks. The sentinel is what makes tensors
-//    with a counter of their own safe (x.data starts at 0 over the same storage): their version alone
-//    may agree by chance. A write by another thread *while* the tensor is hashed counts when it
-//    ends, and then the entry's version is old. (Not so what torch.compile and custom operators write: they
-//    count before they write, so that a hash taken in between stays, of some mixture.)
-// 5. What torch does not count is not cached: inference tensors (no counter), memory that torch does not
-//    own (from_numpy, from_blob, DLPack imports: not resizable), shared memory (other processes write it),
-//    pinned memory (staging buffers that copies fill), devices (CUDA graphs write them), writable
-//    arrays and buffers; unless the caller has said that they will not change (freeze). Nor does a hit
-//    outlive .numpy(), which makes the storage not resizable, and would write unseen from then on.
+// 4. Nobody has written it. Torch counts in-place operations in a version counter that a tensor shares with
+//    its views and with detach(). An entry holds a sentinel: a tensor of no elements that shares the counter
+//    of the tensor that was hashed, and the version from *before* it was hashed. A hit needs that version
+//    from the sentinel and from the tensor that asks. The sentinel is what makes tensors with a counter of
+//    their own safe (x.data starts at 0 over the same storage): their version alone may agree by chance. A
+//    write by another thread *while* the tensor is hashed counts when it ends, and then the entry's version
+//    is old. (Not so what torch.compile and custom operators write: they count before they write, so that a
+//    hash taken in between stays, of some mixture.)
+// 5. What torch does not count is not cached: inference tensors (no counter), memory that torch does not own
+//    (from_numpy, from_blob, DLPack and CUDA IPC imports: not resizable), shared memory (other processes
+//    write it), pinned memory (staging buffers that copies fill), devices other than CUDA's, writable arrays
+//    and buffers; unless the caller has said that they will not change (freeze). Nor does a hit outlive
+//    .numpy(), which makes the storage not resizable, and would write unseen from then on.
+// On a CUDA device writes count when they are enqueued. A hash on a stream that does not wait for them is of
+// some mixture, as any read would be, and stays.
 //
 // What remains is a write that leaves the version of the tensor at hand as it is, into memory that torch
 // owns:
 //  - through untyped_storage(), storage(), DLPack or a raw pointer: torch.distributed's collectives, fused
-//  optimizers,
-//    GradScaler.unscale_, custom and Triton kernels;
+//    optimizers, GradScaler.unscale_, custom and Triton kernels; CUDA graphs, which count when they are
+//    captured and not when they are replayed; other processes that a CUDA tensor was sent to;
 //  - by the few operators that do not count: batch norm's running statistics, kron(out=), apply_ and map_,
-//  the
-//    observers of fake quantization; by what runs under _unsafe_preserve_version_counter or is issued by a
-//    __torch_dispatch__ handler; and, as seen by such a handler, by the operator that it is handling;
+//    the observers of fake quantization; by what runs under _unsafe_preserve_version_counter or is issued by
+//    a __torch_dispatch__ handler; and, as seen by such a handler, by the operator that it is handling;
 //  - through a tensor that shares the storage with a counter of its own: made by .data, set_(), copy.copy, a
-//  deepcopy
-//    of several views, unsafe_chunk and unsafe_split, from_dlpack, as the values of a sparse tensor, or by
-//    view(dtype) under inference_mode (an inference tensor, which has no counter);
+//    deepcopy of several views, unsafe_chunk and unsafe_split, from_dlpack, as the values of a sparse tensor,
+//    or by view(dtype) under inference_mode (an inference tensor, which has no counter);
 //  - into a read-only NumPy array that was made writable for it, or through a view made while it was.
 // The docstring of identity() says so, in short. (A side effect: NumPy does not resize() an array that
 // something refers to weakly, until forget().)

@@ -52,7 +52,7 @@ template <typename Compute>
 Digest compute_once(py::handle value, const TensorView& view, const Subject& subject, std::uint64_t forgets,
                     Dropped& dropped, Compute compute) {
   // First of all, since it calls torch, and from there other code may come back for the same memory.
-  NewWatch watch(value, subject);
+  NewWatch watch(value, view, subject);
   if (!watch.made()) {
     cache().bypass();
     return compute();

@@ -180,7 +180,11 @@ void read_by_attributes(py::handle value, TensorView& view) {
   }
   view.set_layout(dtype, static_cast<int>(ndim), extents.data(), steps.data(), dtype.itemsize);
   view.on_device = std::string(py::str(value.attr("device").attr("type"))) != "cpu";
-  if (!view.on_device || py::cast<bool>(value.attr("is_cuda"))) {
+  const bool is_cuda = view.on_device && py::cast<bool>(value.attr("is_cuda"));
+  if (is_cuda) {
+    view.cuda_device = py::cast<int>(value.attr("device").attr("index"));
+  }
+  if (!view.on_device || is_cuda) {
     view.data =
         reinterpret_cast<const void*>(read_data_ptr(value, value));  // other devices may have no addresses
   }

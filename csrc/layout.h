@@ -41,6 +41,12 @@ class Payload {
   bool in_place() const { return in_place_; }
   const std::byte* data() const { return data_; }
 
+  // The layout without dimensions of extent 1, and with those merged that continue each other.
+  const Dtype& dtype() const { return dtype_; }
+  Transform transform() const { return transform_; }
+  std::span<const std::int64_t> shape() const { return {shape_, static_cast<std::size_t>(ndim_)}; }
+  std::span<const std::int64_t> strides() const { return {strides_, static_cast<std::size_t>(ndim_)}; }
+
   // The bytes [offset, offset + size), both multiples of the itemsize; `scratch` holds `size` bytes.
   const std::byte* read(std::size_t offset, std::size_t size, std::byte* scratch) const {
     if (in_place_) {

@@ -10,6 +10,7 @@
 
 #include "cached.h"
 #include "counters.h"
+#include "device_tensor.h"
 #include "frame.h"
 #include "gil.h"
 #include "tensor_view.h"
@@ -39,23 +40,7 @@ Digest digest_of(Frame& frame, const Payload& payload) {
 
 Digest tensor_digest(py::handle value, TensorView& view) {
   if (view.on_device) {
-    count(counters.device_copies);
-    // The one place that calls up into Python: a device's memory is the framework's business.
-    py::object tensor = py::reinterpret_borrow<py::object>(value);
-    if (!is_torch_tensor(value)) {
-      try {
-        tensor = py::module_::import("torch").attr("from_dlpack")(value);
-      } catch (py::error_already_set& error) {
-        throw Unsupported{"a " + type_name(value) + " on a device that torch cannot read here (" +
-                              std::string(py::str(error.value())) + ")",
-                          "copy it to the CPU first"};
-      }
-    }
-    const py::object digest = py::module_::import("mmhash._device").attr("identity")(tensor);
-    const std::string bytes = py::cast<py::bytes>(digest);
-    Digest out;
-    std::copy_n(bytes.begin(), out.size(), out.begin());
-    return out;
+    return device_digest(value, view);
   }
   if (view.bytes() >= kHoldBytes) {
     hold_memory(value, view);

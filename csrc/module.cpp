@@ -11,8 +11,10 @@
 
 #include "cache.h"
 #include "counters.h"
+#include "device_tensor.h"
 #include "gil.h"
 #include "leaf.h"
+#include "pending.h"
 #include "tensor_view.h"
 #include "thread_pool.h"
 #include "walk.h"
@@ -208,10 +210,13 @@ py::dict native_info() {
   for (const std::string& isa : available_isas()) {
     available.append(isa);
   }
-  const std::string intake = torch_intake();
+  const auto or_none = [](const std::string& text) {
+    return text.empty() || text == "none" ? py::object(py::none()) : py::str(text);
+  };
   return py::dict("isa"_a = kernel().isa, "isa_available"_a = available, "num_threads"_a = num_threads(),
-                  "xxhash"_a = xxhash_version(),
-                  "tensor_intake"_a = intake == "none" ? py::object(py::none()) : py::str(intake),
+                  "xxhash"_a = xxhash_version(), "tensor_intake"_a = or_none(torch_intake()),
+                  "device_path"_a = or_none(device_path()),
+                  "device_path_reason"_a = or_none(device_path_reason()),
                   "gil_release_bytes"_a = kGilReleaseBytes, "parallel_bytes"_a = kParallelBytes,
                   "cache_min_bytes"_a = kCacheMinBytes,
                   "slow_paths"_a = py::dict("gathered"_a = counters.gathered.load(),
@@ -238,7 +243,7 @@ of some mixture.
 The identity of a torch tensor of 128 KiB or more, or of such a NumPy array that is read-only down to its owner,
 is kept in a cache and found again while `_version` tells of no write; nothing of the tensor is kept alive. A write that
 leaves `_version` as it is (through .data, untyped_storage(), DLPack or a raw pointer, by collectives, fused
-optimizers, batch norm's statistics or custom kernels, through inference tensors over the same storage; csrc/cache.h has
+optimizers, batch norm's statistics, custom kernels or replayed CUDA graphs, through inference tensors over the same storage; csrc/cache.h has
 the list), or into an array that was made writable for it, is not seen: call forget(x) after one. MMHASH_CACHE_SIZE=0
 turns the cache off, and cache=False for one call.
 
@@ -387,12 +392,15 @@ How many threads one call may use; see set_num_threads().
 True
 )");
 
+  define_pending(m);
+
   // For mmhash's own modules, tests and benches.
   m.def("info", &native_info);
   m.def("isa", [] { return kernel().isa; });
   m.def("set_isa", [](const std::string& name) { set_isa(name); });
   m.def("tensor_intake", &torch_intake);
   m.def("set_tensor_intake", &set_torch_intake);
+  m.def("set_device_path", &set_device_path);
   m.def("cache_stats", &cache_stats);
   m.def("cache_clear", &cache_clear);
   m.def("cache_resize", &cache_resize);

@@ -54,6 +54,7 @@ class TensorView {
   Transform transform{};
   bool on_device = false;  // the memory is not the CPU's: `data` is an address and not to be read
   bool temporary = false;  // the memory is a copy made for this view
+  int cuda_device = -1;    // the CUDA device that the memory is on; -1 for all other devices
 
   std::span<const std::int64_t> shape() const { return {shape_, static_cast<std::size_t>(ndim_)}; }
   std::span<const std::int64_t> strides() const { return {strides_, static_cast<std::size_t>(ndim_)}; }
@@ -88,8 +89,8 @@ inline bool read_tensor(py::handle value, TensorView& view) {
   return read_torch(value, view) || read_numpy(value, view) || read_dlpack(value, view);
 }
 
-// Keeps the memory of a torch tensor on the CPU in place from now on. Other views hold theirs already.
-// To be called before the GIL is released, be it by one of torch's own methods.
+// Keeps the memory of a torch tensor in place from now on. Other views hold theirs already. To be called
+// before the GIL is released, be it by one of torch's own methods.
 void hold_storage(py::handle value, TensorView& view);
 bool is_torch_tensor(py::handle value);
 bool is_plain_torch_tensor(py::handle value);  // a torch.Tensor or a Parameter, of no subclass
@@ -101,7 +102,8 @@ bool is_numpy_array(py::handle value);
 inline constexpr std::size_t kHoldBytes = std::size_t{64} << 10;
 
 inline void hold_memory(py::handle value, TensorView& view) {
-  if (is_torch_tensor(value) && !view.on_device && !view.owner) {
+  const bool readable = !view.on_device || view.cuda_device >= 0;
+  if (is_torch_tensor(value) && readable && !view.owner) {
     hold_storage(value, view);
   }
 }

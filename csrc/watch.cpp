@@ -22,7 +22,6 @@ struct Torch {
     return py::object(py::module_::import("torch").attr(type).attr(name)).release().ptr();
   }
   PyObject* detach = of("Tensor", "detach");
-  PyObject* is_cpu = of("Tensor", "is_cpu");
   PyObject* is_pinned = of("Tensor", "is_pinned");
   PyObject* is_shared = of("UntypedStorage", "is_shared");
   PyObject* resizable = of("UntypedStorage", "resizable");
@@ -264,25 +263,27 @@ bool is_current(const Watch& watch, const Subject& subject) {
          (watch.frozen || ask(subject.owner, torch().resizable).ptr() == Py_True);
 }
 
-bool is_cacheable(py::handle value, const Subject& subject) {
+bool is_cacheable(py::handle value, const TensorView& view, const Subject& subject) {
   if (!subject.torch) {
     return !subject.writable;
   }
-  if (!subject.counted || checked(get(value, torch().is_cpu)).ptr() != Py_True) {
+  if (!subject.counted || ask(subject.owner, torch().resizable).ptr() != Py_True) {
     return false;
+  }
+  if (view.on_device) {
+    return view.cuda_device >= 0;  // what came from another process by CUDA IPC is not resizable
   }
   // Asked of a lazily conjugated or negated tensor, is_pinned() would copy it, and tell of the copy. The
   // storage takes 20 times as long to answer.
   const py::object pinned =
       subject.lazy ? ask(subject.owner, torch().storage_is_pinned) : ask(value, torch().is_pinned);
-  return ask(subject.owner, torch().resizable).ptr() == Py_True &&
-         ask(subject.owner, torch().is_shared).ptr() == Py_False && pinned.ptr() == Py_False;
+  return ask(subject.owner, torch().is_shared).ptr() == Py_False && pinned.ptr() == Py_False;
 }
 
-NewWatch::NewWatch(py::handle value, const Subject& subject) : subject_(subject) {
+NewWatch::NewWatch(py::handle value, const TensorView& view, const Subject& subject) : subject_(subject) {
   try {
     watch_.frozen = is_frozen(subject.key.owner);
-    if (!watch_.frozen && !is_cacheable(value, subject)) {
+    if (!watch_.frozen && !is_cacheable(value, view, subject)) {
       return;
     }
     watch_.owner = refer_to(subject.owner);

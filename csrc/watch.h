@@ -32,7 +32,7 @@ bool is_current(const Watch& watch, const Subject& subject);
 // A watch for a new entry, made before the memory is read, and released with this unless it was stored.
 class NewWatch {
  public:
-  NewWatch(py::handle value, const Subject& subject);
+  NewWatch(py::handle value, const TensorView& view, const Subject& subject);
   NewWatch(const NewWatch&) = delete;
   NewWatch& operator=(const NewWatch&) = delete;
   ~NewWatch();

@@ -4,9 +4,11 @@ import typing
 
 from mmhash import _environment
 from mmhash._core import (
+    PendingIdentity,
     get_num_threads,
     hash_feature,
     identity,
+    identity_async,
     set_num_threads,
     xxh3_64,
     xxh3_128,
@@ -28,6 +30,7 @@ __all__ = [
     "Modality",
     "MultimodalDataItem",
     "MultimodalInputs",
+    "PendingIdentity",
     "__version__",
     "cache_clear",
     "cache_info",
@@ -37,6 +40,7 @@ __all__ = [
     "get_num_threads",
     "hash_feature",
     "identity",
+    "identity_async",
     "info",
     "profile",
     "set_num_threads",

@@ -1,12 +1,16 @@
-"""Tensors whose memory the CPU cannot read: their payload, copied out in bounded pieces.
+"""What the native module asks Python for tensors whose memory the CPU cannot read.
 
-The native module calls `identity` for a tensor on a GPU or another device; the pieces go back to
-it and through the same tree as any other payload, so the digest is that of the tensor's CPU copy.
+A CUDA tensor is hashed on its device (csrc/cuda). Where that is not possible, and for other
+devices, the native module calls `identity`: the payload is copied out in bounded pieces, which go
+back to it and through the same tree as any other payload, so the digest is the same.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmhash import _core
@@ -117,3 +121,46 @@ def _pinned_pieces(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
         if arriving is not None:
             arriving[1].synchronize()
             yield arriving[0]
+
+
+def warn_of_copies(reason: str) -> None:
+    """Called once for each reason why CUDA tensors are copied to the host to be hashed."""
+    logging.getLogger("mmhash").warning(
+        "CUDA tensors are copied to the host to be hashed, which is many times slower: %s", reason
+    )
+
+
+def nvrtc_libraries() -> list[str]:
+    """Where torch's CUDA wheels put NVRTC; that of torch's own CUDA version first."""
+    import torch
+
+    spec = find_spec("nvidia")
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or ()]
+    folders.append(Path(torch.__file__).parent)  # some builds of torch carry it themselves
+    found = [
+        str(path)
+        for folder in folders
+        for path in sorted([*folder.glob("*/lib/libnvrtc.so.*"), *folder.glob("lib/libnvrtc*.so*")])
+        if "builtins" not in path.name and ".alt." not in path.name
+    ]
+    major = (torch.version.cuda or "").partition(".")[0]
+    return sorted(found, key=lambda path: f".so.{major}" not in path)
+
+
+def keep_until_done(storage: torch.UntypedStorage, stream: int) -> bool:
+    """Has torch's allocator keep a CUDA storage's memory until a stream has done what it has now.
+
+    False for memory that is not the allocator's.
+    """
+    import torch
+
+    if not storage.resizable():
+        return False
+    whole = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+    user = (
+        torch.cuda.ExternalStream(stream, device=storage.device)
+        if stream
+        else torch.cuda.default_stream(storage.device)
+    )
+    whole.record_stream(user)
+    return True

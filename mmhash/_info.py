@@ -10,11 +10,13 @@ def info() -> dict[str, object]:
     Keys: `version`; `isa`, the instruction set in use, and `isa_available`, the names that
     MMHASH_ISA takes here, best first; `num_threads`; `xxhash`, the version of the header that was
     compiled in; `tensor_intake`, how torch tensors are read ("dlpack_c_exchange", or the slower
-    "attributes" for older torch; None until the first one was seen); the payload sizes in bytes
+    "attributes" for older torch; None until the first one was seen); `device_path`, how CUDA
+    tensors are hashed ("cuda_kernel" where they are, or after a slower "pinned_copy"; None until
+    the first one), and `device_path_reason`, why they have to be copied; the payload sizes in bytes
     from which the GIL is released (`gil_release_bytes`), the thread pool is used (`parallel_bytes`)
     and the cache is asked (`cache_min_bytes`); `slow_paths`, how often in this process a strided
-    value was `gathered` through scratch memory, a torch tensor read by its `attributes`, and a
-    device tensor hashed on the CPU after `device_copies`.
+    value was `gathered` through scratch memory (on a GPU, its shared memory), a torch tensor read
+    by its `attributes`, and a device tensor hashed on the CPU after `device_copies`.
 
     >>> mmhash.info()["isa"] in mmhash.info()["isa_available"]
     True

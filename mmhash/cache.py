@@ -79,12 +79,12 @@ class freeze:  # noqa: N801 - a function to its callers
     """Promises that the memory of a value will not change, so that its identity may be cached.
 
     For memory that can change unseen: inference tensors, tensors made by from_numpy(), shared or
-    pinned memory, devices, writable arrays, and any object with the buffer protocol that can be
-    weakly referenced (a memoryview can, a bytearray cannot). `value` may be a list, tuple or
-    mapping of these; tensors of a subclass are hashed each time, frozen or not. The promise holds
-    for the memory: for every view of a tensor's storage and of an array's owner. It ends with
-    forget(value), with the owner of the memory, or, as a context manager, with the block. Only the
-    object that this returns keeps the value alive.
+    pinned memory, devices other than CUDA's, writable arrays, and any object with the buffer
+    protocol that can be weakly referenced (a memoryview can, a bytearray cannot). `value` may be a
+    list, tuple or mapping of these; tensors of a subclass are hashed each time, frozen or not. The
+    promise holds for the memory: for every view of a tensor's storage and of an array's owner. It
+    ends with forget(value), with the owner of the memory, or, as a context manager, with the block.
+    Only the object that this returns keeps the value alive.
 
     If the memory does change, hits are wrong: call forget(value) first, then write.
 

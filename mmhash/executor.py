@@ -8,10 +8,13 @@ import os
 import queue
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Literal
+
+from mmhash._streams import after_current_work
+from mmhash.lazy import HASHED
 
 Hashes = list[int]
 
@@ -22,7 +25,8 @@ class HashExecutor:
     `inputs` is a MultimodalInputs, an item with LazyHash, or a list of items. The result is the
     list of their hashes, and the items have them. The worker keeps the inputs alive until it is
     done, also when whoever waited for it has been cancelled. What hashing raises reaches the one
-    who asked, with its traceback.
+    who asked, with its traceback. A torch tensor on a GPU is hashed as what is enqueued on the
+    caller's current stream will leave it; other work on the GPU does not wait for the hash.
 
     At most `max_pending` requests wait or run at a time. Beyond that, submit() and hash() raise
     queue.Full, or with `when_full="wait"` wait for a place (hash() without blocking the event
@@ -74,8 +78,8 @@ class HashExecutor:
         Raises ValueError if the id is of a request that is pending, or done and not fetched;
         queue.Full; RuntimeError after shutdown(); TypeError for inputs without `resolve()`.
         """
-        items = _items(inputs)
         self._check_process()
+        work = _work(inputs)
         place = self._take_place(request_id)
         if place is not None:
             try:
@@ -83,7 +87,7 @@ class HashExecutor:
             except BaseException:
                 self._give_up(place)
                 raise
-        return self._start(request_id, items)
+        return self._start(request_id, work)
 
     def get_result(self, request_id: Hashable, timeout: float | None = None) -> Hashes:
         """The hashes of a submitted request, waiting up to `timeout` seconds; can be fetched once.
@@ -114,8 +118,8 @@ class HashExecutor:
 
         Cancelling the awaiting task takes the request back if no thread has begun with it.
         """
-        items = _items(inputs)
         self._check_process()
+        work = _work(inputs)
         place = self._take_place(None)
         if place is not None:
             try:
@@ -123,7 +127,7 @@ class HashExecutor:
             except BaseException:
                 self._give_up(place)
                 raise
-        return await asyncio.wrap_future(self._start(None, items))
+        return await asyncio.wrap_future(self._start(None, work))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more requests. Those that wait for a place fail with RuntimeError.
@@ -199,13 +203,13 @@ class HashExecutor:
             state = "done and not fetched" if request_id in self._done else "pending"
             raise ValueError(f"request_id: {request_id!r} is that of a request that is {state}")
 
-    def _start(self, request_id: Hashable, items: list[Any]) -> Future[Hashes]:
-        """Hands the items to the threads, with the place that was taken."""
+    def _start(self, request_id: Hashable, work: Callable[[], Hashes]) -> Future[Hashes]:
+        """Hands the work to the threads, with the place that was taken."""
         context = contextvars.copy_context()  # a profile that is active here counts there too
         try:
             with self._lock:
                 self._check_id(request_id)  # another may have taken it while this one waited
-                future = self._threads.submit(context.run, self._work, items)
+                future = self._threads.submit(context.run, self._run, work)
                 if request_id is not None:
                     self._requests[request_id] = future
         except BaseException:
@@ -214,9 +218,9 @@ class HashExecutor:
         future.add_done_callback(lambda done: self._finished(request_id, done))
         return future
 
-    def _work(self, items: list[Any]) -> Hashes:
+    def _run(self, work: Callable[[], Hashes]) -> Hashes:
         try:
-            return [item.resolve() for item in items]
+            return work()
         finally:
             self._release_place()  # before the result is seen, so that the next submit() has it
 
@@ -230,6 +234,13 @@ class HashExecutor:
             while len(self._done) > self._max_pending:
                 oldest, _ = self._done.popitem(last=False)
                 del self._requests[oldest]
+
+
+def _work(inputs: Any) -> Callable[[], Hashes]:
+    """What a thread is to do: resolve the items, once what is on the GPU's streams now is done."""
+    items = _items(inputs)
+    values = [getattr(item, name, None) for item in items for name in HASHED]
+    return after_current_work(values, lambda: [item.resolve() for item in items])
 
 
 def _items(inputs: Any) -> list[Any]:

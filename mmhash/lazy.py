@@ -64,9 +64,10 @@ class LazyHash:
     unresolved again.
 
     Any thread may read and assign; two that read at once hash once. Hashing releases the GIL from
-    256 KiB on. What hashing raises is raised by the read, and not kept: TypeError for a
-    feature that has no identity, ValueError where there is nothing to hash, RuntimeError in place
-    of an AttributeError, which Python would take for a missing attribute.
+    256 KiB on. A feature on a GPU is hashed on the reading thread's current stream. What hashing
+    raises is raised by the read, and not kept: TypeError for a feature that has no identity,
+    ValueError where there is nothing to hash, RuntimeError in place of an AttributeError, which
+    Python would take for a missing attribute.
 
     **A hash that came with a pickle, or was assigned, is trusted:** it is not compared with the
     feature. Whoever can send an engine such items can give one image the cache entry of another.
@@ -181,14 +182,20 @@ class LazyHash:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Resolves first where what would be hashed is about to be replaced."""
-        if name in HASHED and STATE not in self.__dict__:
-            current = getattr(self, name, None)
-            hashed = current is not None and (
-                name == "feature" or getattr(self, "feature", None) is None
-            )
-            if hashed and value is not current:
-                self.resolve()
+        if self._would_be_hashed(name) and value is not getattr(self, name):
+            self.resolve()
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Resolves first where what would be hashed is about to go."""
+        if self._would_be_hashed(name):
+            self.resolve()
+        super().__delattr__(name)
+
+    def _would_be_hashed(self, name: str) -> bool:
+        if name not in HASHED or STATE in self.__dict__ or getattr(self, name, None) is None:
+            return False
+        return name == "feature" or getattr(self, "feature", None) is None
 
     # How it travels.
 

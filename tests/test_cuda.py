@@ -1,19 +1,38 @@
-"""Tensors on a GPU have the identity of their copy on the CPU, and are copied in bounded pieces."""
+"""Tensors on a GPU have the identity of their copy on the CPU, hashed there or copied in pieces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import reference
 import torch
+import vectors
 from reference import DTYPES, payload
 
 import mmhash
-from mmhash import _device
+from mmhash import _core, _device
 
 pytestmark = pytest.mark.cuda
 MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True, params=["cuda_kernel", "pinned_copy"])
+def path(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Everything here holds for both ways, and the one that is meant is the one that runs."""
+    _core.set_device_path("auto" if request.param == "cuda_kernel" else request.param)
+    copies = device_copies()
+    yield request.param
+    _core.set_device_path("auto")
+    if request.param == "cuda_kernel":
+        assert device_copies() == copies
+        assert mmhash.info()["device_path"] == "cuda_kernel"
+
+
+def device_copies() -> int:
+    slow_paths = mmhash.info()["slow_paths"]
+    assert isinstance(slow_paths, dict)
+    return int(slow_paths["device_copies"])
 
 
 def base(*shape: int) -> torch.Tensor:
@@ -26,6 +45,11 @@ def test_every_dtype(dtype: str) -> None:
     data = bytes(96) if dtype == "bool" else payload(3, 96)
     tensor = torch.frombuffer(bytearray(data), dtype=getattr(torch, dtype))
     assert mmhash.identity(tensor.cuda()) == reference.identity(tensor)
+
+
+@pytest.mark.parametrize("case", vectors.TENSOR_CASES, ids=str)
+def test_vectors(case: vectors.Case) -> None:
+    assert mmhash.identity(vectors.as_torch(case).cuda()) == case.identity
 
 
 VIEWS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -106,15 +130,10 @@ def test_pinned_memory_is_read_in_place() -> None:
     assert mmhash.identity(tensor) == reference.identity(tensor)
 
 
-def test_device_copies_are_counted() -> None:
-    def counted() -> int:
-        slow_paths = mmhash.info()["slow_paths"]
-        assert isinstance(slow_paths, dict)
-        return int(slow_paths["device_copies"])
-
-    before = counted()
+def test_device_copies_are_counted(path: str) -> None:
+    before = device_copies()
     mmhash.identity(torch.ones(3, device="cuda"))
-    assert counted() == before + 1
+    assert device_copies() == before + (path == "pinned_copy")
 
 
 def test_another_library_on_the_gpu() -> None:

@@ -94,6 +94,20 @@ def test_releasing_the_feature_hashes_it_first(make: Any) -> None:
         _ = item.identity
 
 
+def test_deleting_the_feature_hashes_it_first() -> None:
+    item = Plain(b"pixels")
+    del item.feature
+    assert item.is_resolved
+    assert item.hash == mmhash.hash_feature(b"pixels")
+    other = Plain(b"pixels", b"embeddings")
+    del other.precomputed_embeddings
+    assert not other.is_resolved, "it is hashed only where there is no feature"
+    unhashable = Plain({1, 2})
+    with pytest.raises(TypeError, match="a set"):
+        del unhashable.feature
+    assert unhashable.feature == {1, 2}, "released, and the hash lost"
+
+
 def test_moving_a_feature_does_not_change_the_hash() -> None:
     x = torch.arange(12.0).reshape(3, 4)
     item = Plain(x)
