@@ -7,7 +7,7 @@ import enum
 from typing import Any
 
 from mmhash import _core, profiling
-from mmhash.lazy import HASHED, PROVIDED, LazyHash
+from mmhash.lazy import HASHED, PROVIDED, LazyHash, is_empty
 
 
 class Modality(enum.Enum):
@@ -122,7 +122,7 @@ class MultimodalDataItem(LazyHash):
     @staticmethod
     def is_empty_list(value: Any) -> bool:
         """Whether there is nothing in it: None, or nested lists of nothing but None."""
-        return _is_empty(value)
+        return is_empty(value)
 
     def is_modality(self, modality: Modality) -> bool:
         """Whether it is exactly of that modality."""
@@ -146,7 +146,7 @@ class MultimodalDataItem(LazyHash):
 
     def validate(self) -> None:
         """Raises ValueError if it has neither a feature nor embeddings nor a hash it came with."""
-        empty = _is_empty(self.feature) and _is_empty(self.precomputed_embeddings)
+        empty = is_empty(self.feature) and is_empty(self.precomputed_embeddings)
         if empty and not self.is_resolved:
             raise ValueError(
                 "feature and precomputed_embeddings: expected one of them, found both empty; give "
@@ -337,10 +337,6 @@ def _valid_item(position: int, given: Any) -> MultimodalDataItem | None:
 def _count(fields: Any) -> int:
     items = fields.get("mm_items") if isinstance(fields, dict) else None
     return len(items) if isinstance(items, list) else 0
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, (list, tuple)) and all(map(_is_empty, value)))
 
 
 def _as_list(value: Any) -> list[Any]:

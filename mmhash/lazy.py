@@ -50,12 +50,12 @@ class LazyHash:
     """A mixin for items with `feature` and `precomputed_embeddings`: `item.hash`, when it is read.
 
     `item.hash` is `mmhash.hash_feature()` of the feature, or of the precomputed embeddings where
-    the feature is None: computed on first read, kept, and carried by pickle, `copy` and `deepcopy`,
-    which resolve it first (unless `resolve_before_copying` is False). What an eager engine computes
-    at construction, this computes later, and it is the same number: assigning another `feature` to
-    an unresolved item hashes the old one first, so that a feature may be moved to a device, wrapped
-    or released (`item.feature = None`) at any time. Only a feature whose *memory* is written before
-    the hash is read has the later contents' hash.
+    the feature is None or an empty list: computed on first read, kept, and carried by pickle,
+    `copy` and `deepcopy`, which resolve it first (unless `resolve_before_copying` is False). What
+    an eager engine computes at construction, this computes later, and it is the same number:
+    assigning another `feature` to an unresolved item hashes the old one first, so that a feature
+    may be moved to a device, wrapped or released (`item.feature = None`) at any time. Only a
+    feature whose *memory* is written before the hash is read has the later contents' hash.
 
     `item.hash = n` overrides it with `n & (2**64 - 1)`, and `item.hash = None` forgets it, so that
     the next read computes it anew. `item.pad_value` is `item.hash % 2**30`. `item.identity` is the
@@ -193,9 +193,10 @@ class LazyHash:
         super().__delattr__(name)
 
     def _would_be_hashed(self, name: str) -> bool:
-        if name not in HASHED or STATE in self.__dict__ or getattr(self, name, None) is None:
+        if name not in HASHED or STATE in self.__dict__:
             return False
-        return name == "feature" or getattr(self, "feature", None) is None
+        current = getattr(self, name, None)
+        return current is not None and current is _source(self)
 
     # How it travels.
 
@@ -242,9 +243,18 @@ def _checked_state(state: Any) -> Any:
     return state
 
 
+def is_empty(value: Any) -> bool:
+    """Whether there is nothing in it: None, or nested lists of nothing but None."""
+    return value is None or (isinstance(value, (list, tuple)) and all(map(is_empty, value)))
+
+
 def _source(item: Any) -> Any:
     feature = getattr(item, "feature", None)
-    return getattr(item, "precomputed_embeddings", None) if feature is None else feature
+    if is_empty(feature):
+        embeddings = getattr(item, "precomputed_embeddings", None)
+        if embeddings is not None:
+            return embeddings
+    return feature
 
 
 def _identity_of(item: Any) -> bytes:

@@ -108,6 +108,20 @@ def test_deleting_the_feature_hashes_it_first() -> None:
     assert unhashable.feature == {1, 2}, "released, and the hash lost"
 
 
+@pytest.mark.parametrize("empty", [None, [], [[], [None]]])
+def test_embeddings_count_where_the_feature_is_empty(empty: Any) -> None:
+    """An empty list has an identity, which all such items would share."""
+    items = [Plain(empty, b"a"), Plain(empty, b"b")]
+    assert [item.hash for item in items] == [mmhash.hash_feature(b"a"), mmhash.hash_feature(b"b")]
+    item = Plain(empty, b"a")
+    item.feature = b"pixels"
+    assert not item.is_resolved, "nothing that would be hashed was replaced"
+    assert item.hash == mmhash.hash_feature(b"pixels")
+    item = Plain(empty, b"a")
+    item.precomputed_embeddings = None
+    assert item.hash == mmhash.hash_feature(b"a")
+
+
 def test_moving_a_feature_does_not_change_the_hash() -> None:
     x = torch.arange(12.0).reshape(3, 4)
     item = Plain(x)
