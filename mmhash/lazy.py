@@ -52,9 +52,10 @@ class LazyHash:
     `item.hash` is `mmhash.hash_feature()` of the feature, or of the precomputed embeddings where
     the feature is None or an empty list: computed on first read, kept, and carried by pickle,
     `copy` and `deepcopy`, which resolve it first (unless `resolve_before_copying` is False). What
-    an eager engine computes at construction, this computes later, and it is the same number:
-    assigning another `feature` to an unresolved item hashes the old one first, so that a feature
-    may be moved to a device, wrapped or released (`item.feature = None`) at any time. Only a
+    an eager engine computes at construction, this computes later, and it is the same number
+    whenever it is read: an assignment to an unresolved item that would change what is hashed hashes
+    that first, so that a feature may be moved to a device, wrapped or released (`item.feature =
+    None`) at any time. (So an `__init__` should assign the feature before the embeddings.) Only a
     feature whose *memory* is written before the hash is read has the later contents' hash.
 
     `item.hash = n` overrides it with `n & (2**64 - 1)`, and `item.hash = None` forgets it, so that
@@ -181,22 +182,23 @@ class LazyHash:
         """Does nothing: for callers of engines' items, whose hash this computed."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Resolves first where what would be hashed is about to be replaced."""
-        if self._would_be_hashed(name) and value is not getattr(self, name):
-            self.resolve()
+        """Resolves first where what would be hashed is about to be another."""
+        if name in HASHED and STATE not in self.__dict__:
+            self._save_hash(name, value)
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
         """Resolves first where what would be hashed is about to go."""
-        if self._would_be_hashed(name):
-            self.resolve()
+        if name in HASHED and STATE not in self.__dict__:
+            self._save_hash(name, None)
         super().__delattr__(name)
 
-    def _would_be_hashed(self, name: str) -> bool:
-        if name not in HASHED or STATE in self.__dict__:
-            return False
-        current = getattr(self, name, None)
-        return current is not None and current is _source(self)
+    def _save_hash(self, name: str, value: Any) -> None:
+        held = [getattr(self, each, None) for each in HASHED]
+        source = _chosen(*held)
+        held[HASHED.index(name)] = value
+        if source is not None and _chosen(*held) is not source:
+            self.resolve()
 
     # How it travels.
 
@@ -248,20 +250,22 @@ def is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, (list, tuple)) and all(map(is_empty, value)))
 
 
+def _chosen(feature: Any, precomputed_embeddings: Any) -> Any:
+    """What is hashed of the two; None if both are empty."""
+    if not is_empty(feature):
+        return feature
+    return None if is_empty(precomputed_embeddings) else precomputed_embeddings
+
+
 def _source(item: Any) -> Any:
-    feature = getattr(item, "feature", None)
-    if is_empty(feature):
-        embeddings = getattr(item, "precomputed_embeddings", None)
-        if embeddings is not None:
-            return embeddings
-    return feature
+    return _chosen(*(getattr(item, name, None) for name in HASHED))
 
 
 def _identity_of(item: Any) -> bytes:
     source = _source(item)
     if source is None:
         raise ValueError(
-            "hash: nothing to hash, feature and precomputed_embeddings are None; read the hash "
+            "hash: nothing to hash, feature and precomputed_embeddings are empty; read the hash "
             "before both are released, or assign it"
         )
     try:

@@ -113,13 +113,16 @@ def test_embeddings_count_where_the_feature_is_empty(empty: Any) -> None:
     """An empty list has an identity, which all such items would share."""
     items = [Plain(empty, b"a"), Plain(empty, b"b")]
     assert [item.hash for item in items] == [mmhash.hash_feature(b"a"), mmhash.hash_feature(b"b")]
-    item = Plain(empty, b"a")
+    for name in ("feature", "precomputed_embeddings"):
+        item = Plain(empty, b"a")
+        setattr(item, name, b"pixels")
+        assert item.hash == mmhash.hash_feature(b"a"), "as if it had been read before"
+    item = Plain(empty)
+    assert not item.is_resolved
+    with pytest.raises(ValueError, match="nothing to hash, feature and precomputed_embeddings are"):
+        _ = item.hash
     item.feature = b"pixels"
-    assert not item.is_resolved, "nothing that would be hashed was replaced"
     assert item.hash == mmhash.hash_feature(b"pixels")
-    item = Plain(empty, b"a")
-    item.precomputed_embeddings = None
-    assert item.hash == mmhash.hash_feature(b"a")
 
 
 def test_moving_a_feature_does_not_change_the_hash() -> None:
