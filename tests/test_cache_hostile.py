@@ -69,7 +69,7 @@ def test_a_mode_that_sets_nothing_keeps_nothing_alive() -> None:
     assert storage() is None
 
 
-@pytest.mark.parametrize("name", ["_version", "is_pinned", "detach", "is_cpu"])
+@pytest.mark.parametrize("name", ["_version", "is_pinned", "detach", "untyped_storage"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_what_is_raised_meanwhile_is_raised(name: str, error: type[BaseException]) -> None:
     x = tensor()
