@@ -22,11 +22,12 @@
 //    write by another thread *while* the tensor is hashed counts when it ends, and then the entry's version
 //    is old. (Not so what torch.compile and custom operators write: they count before they write, so that a
 //    hash taken in between stays, of some mixture.)
-// 5. What torch does not count is not cached: inference tensors (no counter), memory that torch does not own
-//    (from_numpy, from_blob, DLPack and CUDA IPC imports: not resizable), shared memory (other processes
-//    write it), pinned memory (staging buffers that copies fill), devices other than CUDA's, writable arrays
-//    and buffers; unless the caller has said that they will not change (freeze). Nor does a hit outlive
-//    .numpy(), which makes the storage not resizable, and would write unseen from then on.
+// 5. What torch does not count is not cached: inference tensors (no counter, or one that stands still),
+//    memory that torch does not own (from_numpy, from_blob, DLPack and CUDA IPC imports: not resizable),
+//    shared memory (other processes write it), pinned memory (staging buffers that copies fill), devices
+//    other than CUDA's, writable arrays and buffers; unless the caller has said that they will not change
+//    (freeze). Nor does a hit outlive .numpy(), which makes the storage not resizable, and would write unseen
+//    from then on.
 // On a CUDA device writes count when they are enqueued. A hash on a stream that does not wait for them is of
 // some mixture, as any read would be, and stays.
 //
@@ -40,7 +41,7 @@
 //    a __torch_dispatch__ handler; and, as seen by such a handler, by the operator that it is handling;
 //  - through a tensor that shares the storage with a counter of its own: made by .data, set_(), copy.copy, a
 //    deepcopy of several views, unsafe_chunk and unsafe_split, from_dlpack, as the values of a sparse tensor,
-//    or by view(dtype) under inference_mode (an inference tensor, which has no counter);
+//    or by view(dtype) of an inference tensor or under inference_mode (one of the two has no counter then);
 //  - into a read-only NumPy array that was made writable for it, or through a view made while it was.
 // The docstring of identity() says so, in short. (A side effect: NumPy does not resize() an array that
 // something refers to weakly, until forget().)

@@ -22,6 +22,7 @@ struct Torch {
     return py::object(py::module_::import("torch").attr(type).attr(name)).release().ptr();
   }
   PyObject* detach = of("Tensor", "detach");
+  PyObject* is_inference = of("Tensor", "is_inference");
   PyObject* is_pinned = of("Tensor", "is_pinned");
   PyObject* is_shared = of("UntypedStorage", "is_shared");
   PyObject* resizable = of("UntypedStorage", "resizable");
@@ -269,6 +270,9 @@ bool is_cacheable(py::handle value, const TensorView& view, const Subject& subje
   }
   if (!subject.counted || ask(subject.owner, torch().resizable).ptr() != Py_True) {
     return false;
+  }
+  if (ask(value, torch().is_inference).ptr() == Py_True) {
+    return false;  // one that was detached has a counter all the same, which inference mode does not use
   }
   if (view.on_device) {
     return view.cuda_device >= 0;  // what came from another process by CUDA IPC is not resizable

@@ -93,7 +93,11 @@ class Values(RuleBasedStateMachine):
         item = self.tensor(pick)
         if item is not None and item.value.numel() > 2 and item.value.ndim > 0:
             with contextlib.suppress(RuntimeError):  # no such view of this dtype or these strides
-                self.add(VIEWS[name](item.value), item.memory)
+                view = VIEWS[name](item.value)
+                # Of another dtype: a counter that writes in inference mode do not count in.
+                if item.value.is_inference() and not view.is_inference():
+                    item.memory.aliased = True
+                self.add(view, item.memory)
                 done[f"view {name}"] += 1
 
     @rule(pick=picks, name=st.sampled_from(("data", "set_")))

@@ -145,6 +145,8 @@ def locked(array: Any) -> Any:
 
 CHANGING: dict[str, Callable[[], Any]] = {
     "inference tensor": inference,
+    "inference tensor, detached": lambda: inference().detach(),  # it has a counter
+    "inference tensor, viewed": lambda: inference().view(-1),
     "from_numpy": lambda: torch.from_numpy(np.zeros(LEAST)),
     "from_dlpack": lambda: torch.from_dlpack(tensor()),
     "frombuffer": lambda: torch.frombuffer(bytearray(LEAST), dtype=torch.int8),

@@ -79,6 +79,8 @@ class CacheMachine(Values):
         item = self.tensor(pick)
         if item is None or item.value.dtype != torch.float32 or item.value.is_inference():
             return
+        if way == "fused" and not item.value.is_contiguous():
+            return  # torch's kernel takes it for contiguous, and writes where it should not
         if way == "accumulate":
             parameter = torch.nn.Parameter(torch.ones_like(item.plain))
 

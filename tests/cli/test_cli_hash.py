@@ -210,7 +210,7 @@ def test_the_documented_examples(cli: Run, tmp_path: Path, monkeypatch: pytest.M
     save_file(weights, "model.safetensors")
     Image.new("RGB", (30, 20), (1, 2, 3)).save("photo.png")
     text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-    first, check = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    first, check, *_ = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     files = first.splitlines()[0].removeprefix("$ mmhash hash ").split()
     assert cli("hash", *files).out == first.partition("\n")[2]
     Path("identities.txt").write_text(cli("hash", "features.npy", "model.safetensors").out)
