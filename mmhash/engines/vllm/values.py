@@ -1,0 +1,107 @@
+"""vLLM's values as values that have an identity, told apart at least as finely as vLLM does."""
+
+from __future__ import annotations
+
+import pickle
+import uuid
+from typing import Any
+
+from mmhash.engines.vllm.shape import Shape
+
+
+class Values:
+    """Turns what vLLM hashes into what mmhash.identity() takes. Copies no tensor and no array.
+
+    None, numbers, strings, buffers and arrays of numbers stand for themselves. All else becomes a
+    list that begins with its kind, lists and mappings among them: so nothing that a request can
+    hold looks like something else.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        import numpy
+        import torch
+        from PIL import Image
+
+        self._numpy, self._torch, self._image = numpy, torch, Image
+        self._media = shape.media
+        self._logger = shape.module.logger
+
+    def of_all(self, kwargs: dict[str, Any]) -> Any:
+        """The arguments of hash_kwargs(), whose order does not matter."""
+        return {name: self.of(value) for name, value in kwargs.items()}
+
+    def of(self, value: Any) -> Any:
+        """The value to be hashed. Raises what pickling a value of an unknown class raises."""
+        if value is None or isinstance(value, (str, bytes, memoryview)):
+            return value
+        if isinstance(value, (int, float)) and not isinstance(value, self._numpy.generic):
+            return value
+        if isinstance(value, self._torch.Tensor):
+            return ["tensor", value]
+        if isinstance(value, (self._numpy.ndarray, self._numpy.generic)):
+            return self._array(self._numpy.asarray(value))
+        if isinstance(value, (list, tuple)):
+            return ["sequence", *map(self.of, value)]
+        if isinstance(value, dict):
+            pairs = [[self._key(key), self.of(each)] for key, each in value.items()]
+            return ["mapping", *pairs]
+        if isinstance(value, self._image.Image):
+            return self._pixels(value)
+        if isinstance(value, self._media):
+            return self._original(value)
+        return self._pickled(value)
+
+    def _key(self, key: Any) -> Any:
+        """A key of a mapping, which vLLM takes as text. Any object can be one."""
+        plain = key is None or isinstance(key, (str, bytes, int, float))
+        return key if plain else ["key", type(key).__qualname__, str(key)]
+
+    def _array(self, array: Any) -> Any:
+        dtype = array.dtype
+        if dtype.kind in "biufc" and dtype.char not in "gG":
+            return array
+        if dtype.hasobject:
+            raise TypeError(
+                "hash_kwargs: expected an array of numbers, found one of Python objects, whose "
+                "bytes are addresses: give a list"
+            )
+        # Strings, dates, records, extended precision, ml_dtypes: the bytes, as vLLM takes them.
+        return ["array", dtype.str, str(dtype), list(array.shape), array.tobytes()]
+
+    def _image_id(self, image: Any) -> bytes | None:
+        """The UUID that an application has put into the EXIF data, to stand for the image."""
+        try:
+            found = image.getexif().get(self._image.ExifTags.Base.ImageID)
+        except Exception:  # malformed EXIF data are as none
+            return None
+        return found.bytes if isinstance(found, uuid.UUID) else None
+
+    def _pixels(self, image: Any) -> Any:
+        image_id = self._image_id(image)
+        if image_id is not None:
+            return image_id
+        pixels = self._numpy.asarray(image)  # loads it: a palette is known only then
+        palette = image.palette
+        if palette is not None:
+            palette = ["palette", palette.mode, palette.rawmode, bytes(palette.palette)]
+        transparency = self.of(image.info.get("transparency"))
+        return ["image", image.mode, list(image.size), pixels, palette, transparency]
+
+    def _original(self, item: Any) -> Any:
+        """A decoded file: its own bytes, unless what was sampled of it has fewer."""
+        if isinstance(item.media, self._image.Image):
+            image_id = self._image_id(item.media)
+            if image_id is not None:
+                return image_id
+            return ["image file", self.of(item.io_config or None), item.original_bytes]
+        if isinstance(item.media, (self._numpy.ndarray, self._torch.Tensor)):
+            if item.media.nbytes < len(item.original_bytes):
+                return ["video", self.of(item.media)]
+            return ["video file", item.original_bytes]
+        return self._pickled(item)
+
+    def _pickled(self, value: Any) -> Any:
+        self._logger.warning(
+            "No serialization method found for %s. Falling back to pickle.", type(value)
+        )
+        return ["pickle", pickle.dumps(value)]

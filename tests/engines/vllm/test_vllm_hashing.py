@@ -1,0 +1,230 @@
+"""What vLLM hashes, hashed by mmhash: equal keys for equal values and for no others."""
+
+from __future__ import annotations
+
+import copy
+import io
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+vllm_hasher = pytest.importorskip("vllm.multimodal.hasher")
+import torch  # noqa: E402 - without vLLM there need be none
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from PIL import Image  # noqa: E402
+from vllm.multimodal.media import MediaWithBytes  # noqa: E402
+
+import mmhash.engines.vllm  # noqa: E402
+
+Hasher = vllm_hasher.MultiModalHasher
+original = vars(Hasher)["hash_kwargs"].__func__
+
+
+@pytest.fixture(autouse=True, scope="module")
+def installed() -> Iterator[None]:
+    installation = mmhash.engines.vllm.install(algorithm="xxh3")
+    yield
+    installation.uninstall()
+
+
+def ours(**kwargs: object) -> str:
+    return str(Hasher.hash_kwargs("blake3", **kwargs))
+
+
+def theirs(**kwargs: object) -> str:
+    return str(original(Hasher, "blake3", **kwargs))
+
+
+def picture(mode: str = "RGB", color: Any = 7) -> Image.Image:
+    return Image.new(mode, (10, 20), color)
+
+
+def with_id(image: Image.Image, image_id: object) -> Image.Image:
+    image.getexif()[Image.ExifTags.Base.ImageID] = image_id
+    return image
+
+
+def paletted(*colors: int) -> Image.Image:
+    image = Image.new("P", (4, 4))
+    image.putpalette(list(colors))
+    return image
+
+
+def transparent(index: int) -> Image.Image:
+    image = paletted(1, 2, 3, 4, 5, 6)
+    image.info["transparency"] = index
+    return image
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def media(image: Image.Image, data: bytes, **io_config: object) -> Any:
+    return MediaWithBytes(image, data, io_config or None)
+
+
+FRAMES = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+
+DIFFERENT: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    "shape": (lambda: np.zeros((4, 6)), lambda: np.zeros((6, 4))),
+    "dtype": (lambda: np.zeros(4, np.int32), lambda: np.zeros(4, np.float32)),
+    "bfloat16": (lambda: torch.zeros(4, dtype=torch.bfloat16), lambda: torch.zeros(4).half()),
+    "0-d array and number": (lambda: np.array(1), lambda: 1),
+    "array and tensor": (lambda: np.zeros(3, np.float32), lambda: torch.zeros(3)),
+    "zero and zero": (lambda: 0, lambda: 0.0),
+    "true and one": (lambda: True, lambda: 1),
+    "text and bytes": (lambda: "a", lambda: b"a"),
+    "none and empty": (lambda: None, lambda: b""),
+    "list boundary": (lambda: [[1], [2, 3]], lambda: [[1, 2], [3]]),
+    "nesting": (lambda: [1, [2]], lambda: [[1], 2]),
+    "a list that looks like a tensor": (lambda: torch.zeros(3), lambda: ["tensor", torch.zeros(3)]),
+    "a list that looks like a mapping": (lambda: {"a": 1}, lambda: ["mapping", ["a", 1]]),
+    "a list that looks like a list": (lambda: ["a"], lambda: ["sequence", "a"]),
+    "a mapping's keys": (lambda: {1: "a"}, lambda: {"1": "a"}),
+    "keys that print alike": (
+        lambda: {(1, 2): "a", "(1, 2)": "b"},
+        lambda: {(1, 2): "c", "(1, 2)": "b"},
+    ),
+    "large numbers": (lambda: 2**80, lambda: 2**80 + 1),
+    "dates": (lambda: np.array(["2001-01-01"], "M8[D]"), lambda: np.array([11323], np.int64)),
+    "strings": (lambda: np.array(["ab", "c"]), lambda: np.array(["a", "bc"])),
+    "extended precision": (lambda: np.array([1], "g"), lambda: np.array([2], "g")),
+    "records": (
+        lambda: np.zeros(2, [("a", "<i4"), ("b", "<i4")]),
+        lambda: np.zeros(2, [("a", "<i8")]),
+    ),
+    "mode": (lambda: picture("1", 1), lambda: picture("L", 1)),
+    "size": (lambda: picture().resize((20, 10)), picture),
+    "palette": (lambda: paletted(1, 2, 3), lambda: paletted(3, 2, 1)),
+    "transparency": (lambda: transparent(0), lambda: transparent(1)),
+    "image ids": (
+        lambda: with_id(picture(), uuid.UUID(int=1)),
+        lambda: with_id(picture(), uuid.UUID(int=2)),
+    ),
+    "image file and image": (lambda: media(picture(), png(picture())), picture),
+    "image file and bytes": (lambda: media(picture(), b"x"), lambda: b"x"),
+    "how a file was read": (
+        lambda: media(picture(), b"x", rgba_background_color=(0, 0, 0)),
+        lambda: media(picture(), b"x", rgba_background_color=(255, 255, 255)),
+    ),
+    "sampled frames": (
+        lambda: MediaWithBytes(FRAMES, bytes(100)),
+        lambda: MediaWithBytes(FRAMES[:1], bytes(100)),
+    ),
+    "frames and file": (lambda: MediaWithBytes(FRAMES, bytes(100)), lambda: bytes(100)),
+}
+
+SAME: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    "contiguous and not": (
+        lambda: np.arange(24).reshape(4, 6).T,
+        lambda: np.ascontiguousarray(np.arange(24).reshape(4, 6).T),
+    ),
+    "tensor that requires grad": (lambda: torch.ones(3, requires_grad=True), lambda: torch.ones(3)),
+    "list and tuple": (lambda: [1, "a"], lambda: (1, "a")),
+    "bytes and view": (lambda: b"abc", lambda: memoryview(b"abc")),
+    "image id": (lambda: with_id(picture(), uuid.UUID(int=7)), lambda: uuid.UUID(int=7).bytes),
+    "image id of a file": (
+        lambda: media(with_id(picture(), uuid.UUID(int=7)), b"x"),
+        lambda: uuid.UUID(int=7).bytes,
+    ),
+    "no UUID": (lambda: with_id(picture(), "7"), picture),
+    "file": (lambda: media(picture(), b"x"), lambda: media(picture("L"), b"x")),
+    "file of many frames": (
+        lambda: MediaWithBytes(FRAMES, b"x"),
+        lambda: MediaWithBytes(torch.zeros(2, 2, 2, 3, dtype=torch.uint8), b"x"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_different_values_have_different_keys(name: str) -> None:
+    one, other = DIFFERENT[name]
+    assert ours(x=one()) != ours(x=other())
+    assert ours(x=[one()]) != ours(x=[other()])
+    assert ours(x=one()) == ours(x=one())
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_equal_values_have_equal_keys(name: str) -> None:
+    one, other = SAME[name]
+    assert ours(x=one()) == ours(x=other())
+
+
+def test_arguments() -> None:
+    assert ours(a=1, b=2) == ours(b=2, a=1)
+    assert len({ours(), ours(a=None), ours(b=None), ours(a=1, b=2), ours(a=2, b=1)}) == 5
+    assert len(ours(a=1)) == 32
+    with pytest.raises(TypeError, match="algorithm"):
+        Hasher.hash_kwargs(a=1)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_a_configured_algorithm_stays(algorithm: str) -> None:
+    value = {"x": [np.arange(6), "a"]}
+    assert Hasher.hash_kwargs(algorithm, **value) == original(Hasher, algorithm, **value)
+    with pytest.raises(ValueError, match="Unsupported hash algorithm: md5"):
+        Hasher.hash_kwargs("md5", x=1)
+
+
+def test_an_array_of_objects_is_refused() -> None:
+    with pytest.raises(TypeError, match="found one of Python objects"):
+        ours(x=np.array([object()]))
+    with pytest.raises(TypeError, match="sparse"):
+        ours(x=torch.eye(3).to_sparse())
+
+
+def test_what_is_unknown_is_pickled_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(vllm_hasher.logger, "warning", lambda text, *_: warned.append(text))
+    assert ours(x=uuid.UUID(int=1)) == ours(x=uuid.UUID(int=1)) != ours(x=uuid.UUID(int=2))
+    assert len(warned) == 3
+    assert all("Falling back to pickle" in text for text in warned)
+
+
+def test_in_threads() -> None:
+    arrays = [np.full((300, 1000), i) for i in range(16)]
+    expected = [ours(x=array) for array in arrays]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda array: ours(x=array), arrays)) == expected
+
+
+leaves = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**60), 2**60),
+    st.floats(allow_nan=False),
+    st.text(max_size=3),
+    st.binary(max_size=3),
+    st.sampled_from([np.float32, np.int64, np.uint8]).flatmap(
+        lambda dtype: st.sampled_from([(0,), (4,), (2, 2), (1, 4)]).map(
+            lambda shape: np.zeros(shape, dtype)
+        )
+    ),
+    st.sampled_from([torch.zeros(2, 2), torch.zeros(4), torch.zeros(4, dtype=torch.bfloat16)]),
+)
+values = st.recursive(
+    leaves,
+    lambda parts: (
+        st.lists(parts, max_size=3)
+        | st.tuples(parts, parts)
+        | st.dictionaries(st.text(max_size=2), parts, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(one=values, other=values)
+def test_no_coarser_than_vllm(one: Any, other: Any) -> None:
+    """Of two values, what vLLM tells apart is told apart; and a copy has the same key."""
+    assert ours(x=copy.deepcopy(one)) == ours(x=one)
+    if theirs(x=one) != theirs(x=other):
+        assert ours(x=one) != ours(x=other)

@@ -1,0 +1,190 @@
+"""Into vLLM and out of it again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from typing import Any
+
+import pytest
+
+vllm_hasher = pytest.importorskip("vllm.multimodal.hasher")
+
+import mmhash.engines.vllm as engine  # noqa: E402
+from mmhash.engines.vllm import shape  # noqa: E402
+
+Hasher = vllm_hasher.MultiModalHasher
+ORIGINAL = vars(Hasher)["hash_kwargs"]
+REPLACED = "vllm.multimodal.hasher.MultiModalHasher.hash_kwargs"
+
+
+@pytest.fixture(autouse=True)
+def as_released() -> Iterator[None]:
+    assert vars(Hasher)["hash_kwargs"] is ORIGINAL
+    yield
+    engine.uninstall()
+    assert vars(Hasher)["hash_kwargs"] is ORIGINAL
+
+
+def is_ours() -> bool:
+    return len(Hasher.hash_kwargs("blake3", x=1)) == 32
+
+
+def test_install_and_uninstall() -> None:
+    for _ in range(2):
+        installation = engine.install(algorithm="xxh3")
+        assert (installation.engine, installation.algorithm) == ("vllm", "xxh3")
+        assert installation.replaced == (REPLACED,)
+        assert engine.install(algorithm="xxh3") is installation
+        assert engine.install() is installation, "it asks for nothing else"
+        assert is_ours()
+        installation.uninstall()
+        installation.uninstall()
+        assert not is_ours()
+
+
+def test_no_algorithm_replaces_nothing() -> None:
+    installation = engine.install()
+    assert installation.replaced == ()
+    assert not is_ours()
+    with pytest.raises(ValueError, match="installed in vLLM already, with vLLM's own"):
+        engine.install(algorithm="xxh3")
+
+
+def test_other_algorithms_are_refused() -> None:
+    with pytest.raises(ValueError, match="algorithm: expected 'xxh3' or None, found 'blake3'"):
+        engine.install(algorithm="blake3")
+    assert not is_ours()
+
+
+def test_what_others_replace_stays(caplog: pytest.LogCaptureFixture) -> None:
+    engine.install(algorithm="xxh3")
+    other = classmethod(lambda cls, algorithm, /, **kwargs: "other")
+    Hasher.hash_kwargs = other
+    engine.uninstall()
+    assert vars(Hasher)["hash_kwargs"] is other
+    Hasher.hash_kwargs = ORIGINAL
+
+
+def test_threads() -> None:
+    found: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(engine.install(algorithm="xxh3")))
+        for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 16
+    assert len({id(installation) for installation in found}) == 1
+
+
+def module(**replaced: Any) -> Any:
+    """The hasher's module with some of its names replaced."""
+    made = types.ModuleType(vllm_hasher.__name__)
+    vars(made).update(vars(vllm_hasher) | replaced)
+    return made
+
+
+class Renamed(Hasher):  # type: ignore[misc, valid-type]
+    @classmethod
+    def hash_kwargs(cls, algorithm: str, seed: int, /, **kwargs: object) -> str:
+        return ""
+
+
+class Newer(Hasher):  # type: ignore[misc, valid-type]
+    hash_kwargs = ORIGINAL
+
+
+def new_kind(cls: Any, obj: Any) -> Any:
+    return obj.audio_with_bytes
+
+
+new_kind.__module__ = vllm_hasher.__name__
+Newer.serialize_item = classmethod(new_kind)
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        ({"MultiModalHasher": None}, "hash_kwargs: expected a classmethod, found None"),
+        ({"MultiModalHasher": Renamed}, r"found \(cls, algorithm, seed, \*\*kwargs\)"),
+        ({"MultiModalHasher": Newer}, "found that it uses audio_with_bytes"),
+        ({"MediaWithBytes": object}, "MediaWithBytes.original_bytes: expected a field"),
+    ],
+)
+def test_an_unknown_shape_is_refused(replaced: dict[str, Any], message: str) -> None:
+    with pytest.raises(engine.UnsupportedVLLMError, match=message) as raised:
+        shape.of_module("9.9", module(**replaced))
+    assert "mmhash replaced nothing" in str(raised.value)
+
+
+def test_nothing_is_replaced_where_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_hasher, "MediaWithBytes", object)
+    with pytest.raises(engine.UnsupportedVLLMError):
+        engine.install(algorithm="xxh3")
+    assert vars(Hasher)["hash_kwargs"] is ORIGINAL
+    monkeypatch.setenv("MMHASH_VLLM_ALGORITHM", "xxh3")
+    engine.plugin()
+    assert vars(Hasher)["hash_kwargs"] is ORIGINAL
+
+
+PLUGIN = """
+from vllm.plugins import load_general_plugins
+load_general_plugins()
+from vllm.multimodal.hasher import MultiModalHasher
+print(len(MultiModalHasher.hash_kwargs("blake3", x=1)))
+"""
+
+
+def plugged(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PLUGIN],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_entry_point() -> None:
+    found = entry_points(group="vllm.general_plugins", name="mmhash")
+    assert [point.value for point in found] == ["mmhash.engines.vllm:plugin"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "digits"),
+    [
+        ({"MMHASH_VLLM_ALGORITHM": "xxh3"}, 32),
+        ({}, 64),
+        ({"MMHASH_VLLM_ALGORITHM": "xxh3", "MMHASH_ENGINES": "off"}, 64),
+        ({"MMHASH_VLLM_ALGORITHM": "xxh3", "VLLM_PLUGINS": "other"}, 64),
+    ],
+)
+def test_vllm_loads_the_plugin(environment: dict[str, str], digits: int) -> None:
+    result = plugged(**environment)
+    assert result.stdout.splitlines()[-1] == str(digits), result.stderr
+    lines = [line for line in (result.stdout + result.stderr).splitlines() if "mmhash" in line]
+    if digits == 32:
+        assert sum("in vLLM" in line and REPLACED in line for line in lines) == 1, lines
+    elif not environment:
+        assert sum("replaced nothing" in line for line in lines) == 1, lines
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("MMHASH_VLLM_ALGORITHM", "MMHASH_VLLM_ALGORITHM: expected xxh3, or nothing"),
+        ("MMHASH_ENGINES", "MMHASH_ENGINES: expected on or off, found 'nonsense'"),
+    ],
+)
+def test_a_typo_ends_the_server(name: str, message: str) -> None:
+    result = plugged(**{name: "nonsense"})
+    assert result.returncode != 0
+    assert message in result.stderr
