@@ -5,7 +5,8 @@
 
 A table stands between `<!-- table:NAME RESULT -->` and `<!-- /table -->`, where NAME is one of
 tables.TABLES and RESULT a file in bench/results without its `.json`; without it, results.MAIN. Or
-NAME is one of tables_ranks.TABLES, and RESULT by default results.MAIN_RANKS.
+NAME is one of tables_ranks.TABLES, and RESULT by default results.MAIN_RANKS; or one of
+tables_sglang.TABLES, and results.MAIN_SGLANG.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import plots
 import results
 import tables_ranks
+import tables_sglang
 from tables import TABLES
 
 from mmhash.ranks import figure
@@ -42,7 +44,10 @@ def chosen(name: str, tables: Mapping[str, Any], result: str, found: Mapping[str
 
 
 def with_tables(
-    text: str, found: dict[str, results.Result], ranks: dict[str, dict[str, Any]]
+    text: str,
+    found: dict[str, results.Result],
+    ranks: dict[str, dict[str, Any]],
+    sglang: dict[str, dict[str, Any]],
 ) -> str:
     """The document with every table made anew. ValueError: no table in it, or an unknown one."""
 
@@ -50,6 +55,8 @@ def with_tables(
         opening, name, result, closing = match.groups()
         if name in tables_ranks.TABLES:
             text = chosen(name, tables_ranks.TABLES, result or results.MAIN_RANKS, ranks)
+        elif name in tables_sglang.TABLES:
+            text = chosen(name, tables_sglang.TABLES, result or results.MAIN_SGLANG, sglang)
         else:
             text = chosen(name, TABLES, result or results.MAIN, found)
         return f"{opening}\n{text}\n\n{closing}"
@@ -61,14 +68,16 @@ def with_tables(
 
 
 def outdated(
-    found: dict[str, results.Result], ranks: dict[str, dict[str, Any]]
+    found: dict[str, results.Result],
+    ranks: dict[str, dict[str, Any]],
+    sglang: dict[str, dict[str, Any]],
 ) -> dict[Path, tuple[str, str]]:
     """The files whose text, the first of the two, should be the second."""
     changes = {}
     for path in DOCUMENTS:
         text = path.read_text()
         try:
-            changes[path] = text, with_tables(text, found, ranks)
+            changes[path] = text, with_tables(text, found, ranks, sglang)
         except ValueError as error:
             raise SystemExit(f"{path.relative_to(ROOT)}: {error}") from None
     for result in found.values():
@@ -97,7 +106,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; status 1 if outdated")
     check = parser.parse_args().check
-    changes = outdated(results.load_all(), results.load_ranks())
+    changes = outdated(results.load_all(), results.load_ranks(), results.load_sglang())
     for path, (old, new) in changes.items():
         if check:
             show(path, old, new)

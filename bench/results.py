@@ -9,6 +9,7 @@ from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
 MAIN = "cpu-zen3"  # what a table or plot shows that names no result
+MAIN_SGLANG = "sglang-0.5.23"
 MAIN_RANKS = "ranks-zen3"  # and one of ranks
 GOALS = "goals"  # the group of the rows that repeat another one to say whether it meets a goal
 
@@ -42,6 +43,12 @@ def load_all() -> dict[str, Result]:
 def load_ranks() -> dict[str, dict[str, Any]]:
     """What `mmhash ranks --json` printed."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("ranks-*.json"))}
+
+
+def load_sglang() -> dict[str, dict[str, Any]]:
+    """What bench/engines_sglang.py wrote."""
+    paths = sorted(FOLDER.glob("sglang-*.json"))
+    return {path.stem: json.loads(path.read_text()) for path in paths}
 
 
 def load(path: Path) -> Result:
