@@ -24,6 +24,7 @@ import results
 import tables
 import tables_gpu
 import tables_ranks
+import tables_sglang
 
 from mmhash.ranks import figure
 
@@ -53,6 +54,7 @@ def kinds() -> list[Kind]:
         Kind(tables.TABLES, results.load_all(), results.MAIN),
         Kind(tables_gpu.TABLES, results.load_json("cuda"), results.MAIN_GPU),
         Kind(tables_ranks.TABLES, results.load_json("ranks"), results.MAIN_RANKS),
+        Kind(tables_sglang.TABLES, results.load_json("sglang"), results.MAIN_SGLANG),
     ]
 
 

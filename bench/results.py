@@ -11,6 +11,7 @@ FOLDER = Path(__file__).parent / "results"
 MAIN = "cpu-zen3"  # what a table or plot shows that names no result
 MAIN_GPU = "cuda-h100"  # and one of a GPU
 MAIN_RANKS = "ranks-zen3"  # and one of ranks
+MAIN_SGLANG = "sglang-0.5.23"  # and one of SGLang
 GOALS = "goals"  # the group of the rows that repeat another one to say whether it meets a goal
 
 
@@ -41,7 +42,7 @@ def load_all() -> dict[str, Result]:
 
 
 def load_json(kind: str) -> dict[str, dict[str, Any]]:
-    """What `mmhash ranks --json` ("ranks") or bench/gpu.py ("cuda") wrote."""
+    """What `mmhash ranks --json` (ranks), gpu.py (cuda) or engines_sglang.py (sglang) wrote."""
     return {
         path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{kind}-*.json"))
     }

@@ -1,7 +1,12 @@
 """What this build of mmhash is and what it does in this process."""
 
+from collections.abc import Callable
+
 from mmhash import _core
 from mmhash._version import __version__
+
+# What is installed in engines in this process: a name, and what reports on it.
+engines: dict[str, Callable[[], dict[str, object]]] = {}
 
 
 def info() -> dict[str, object]:
@@ -16,9 +21,14 @@ def info() -> dict[str, object]:
     from which the GIL is released (`gil_release_bytes`), the thread pool is used (`parallel_bytes`)
     and the cache is asked (`cache_min_bytes`); `slow_paths`, how often in this process a strided
     value was `gathered` through scratch memory (on a GPU, its shared memory), a torch tensor read
-    by its `attributes`, and a device tensor hashed on the CPU after `device_copies`.
+    by its `attributes`, and a device tensor hashed on the CPU after `device_copies`; `engines`,
+    what mmhash is installed in and has counted there (empty where mmhash.engines was not used).
 
     >>> mmhash.info()["isa"] in mmhash.info()["isa_available"]
     True
     """
-    return {"version": __version__, **_core.info()}
+    return {
+        "version": __version__,
+        **_core.info(),
+        "engines": {name: report() for name, report in list(engines.items())},
+    }

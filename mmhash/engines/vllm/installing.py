@@ -8,7 +8,7 @@ import os
 import threading
 from typing import Any
 
-from mmhash import _core
+from mmhash import _core, _info
 from mmhash._version import __version__
 from mmhash.engines import switch
 from mmhash.engines.announcing import announce
@@ -40,7 +40,7 @@ def install(*, algorithm: str | None = None) -> Installation:
 
     Every process of a server that hashes must have it, or none: use the plugin, which vLLM loads in
     each. Imports vLLM's hasher. Any thread may call it; a second call changes nothing and returns
-    the first's Installation.
+    the first's Installation. `mmhash.info()["engines"]["vllm"]` counts the hashes.
 
     Raises UnsupportedVLLMError, having replaced nothing, where vLLM's hasher is not as expected;
     ImportError without vLLM; ValueError for another algorithm, and where it is installed already
@@ -74,6 +74,7 @@ def uninstall() -> None:
     with _lock:
         found, _installed = _installed, None
     if found is not None:
+        _info.engines.pop("vllm", None)
         left = found[1].undo()
         if left:
             names = ", ".join(left)
@@ -111,11 +112,24 @@ def plugin() -> None:
         announce(logger, logging.WARNING, str(error))
 
 
+class _Counter:
+    """Counts from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def add(self) -> None:
+        with self._lock:
+            self.count += 1
+
+
 def _install(algorithm: str | None) -> tuple[Installation, Patches]:
     shape = shapes.find()
     patches = Patches()
+    hashes = _Counter()
     if algorithm is not None:
-        patches.replace(shape.hasher, "hash_kwargs", classmethod(_hash_kwargs(shape)))
+        patches.replace(shape.hasher, "hash_kwargs", classmethod(_hash_kwargs(shape, hashes)))
     installation = Installation(
         engine="vllm",
         engine_version=shape.version,
@@ -123,6 +137,11 @@ def _install(algorithm: str | None) -> tuple[Installation, Patches]:
         replaced=tuple(patches.names()),
         _uninstall=uninstall,
     )
+    _info.engines["vllm"] = lambda: {
+        "version": shape.version,
+        "algorithm": installation.algorithm,
+        "hashes": hashes.count,
+    }
     untested = "" if shape.version in shapes.TESTED else " (not among those tested)"
     announce(
         logger,
@@ -133,7 +152,7 @@ def _install(algorithm: str | None) -> tuple[Installation, Patches]:
     return installation, patches
 
 
-def _hash_kwargs(shape: shapes.Shape) -> Any:
+def _hash_kwargs(shape: shapes.Shape, hashes: _Counter) -> Any:
     values = Values(shape)
     original = vars(shape.hasher)["hash_kwargs"].__func__
 
@@ -146,6 +165,7 @@ def _hash_kwargs(shape: shapes.Shape) -> Any:
         """
         if algorithm not in REPLACED:
             return str(original(cls, algorithm, **kwargs))
+        hashes.add()
         return _core.identity(values.of_all(kwargs)).hex()
 
     return hash_kwargs

@@ -15,6 +15,7 @@ import pytest
 
 vllm_hasher = pytest.importorskip("vllm.multimodal.hasher")
 
+import mmhash  # noqa: E402
 import mmhash.engines.vllm as engine  # noqa: E402
 from mmhash.engines.vllm import shape  # noqa: E402
 
@@ -43,6 +44,8 @@ def test_install_and_uninstall() -> None:
         assert engine.install(algorithm="xxh3") is installation
         assert engine.install() is installation, "it asks for nothing else"
         assert is_ours()
+        found: Any = mmhash.info()["engines"]
+        assert (found["vllm"]["algorithm"], found["vllm"]["hashes"]) == ("xxh3", 1)
         installation.uninstall()
         installation.uninstall()
         assert not is_ours()

@@ -1,0 +1,92 @@
+"""What stands in for SGLang's hash_feature."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from mmhash import _core, profiling
+from mmhash.engines.sglang.counts import Counts
+from mmhash.engines.sglang.shape import Shape
+
+# What an object array is hashed as: its elements, behind a name that no feature begins with.
+OBJECT_ARRAY = "mmhash.engines: numpy object array"
+
+
+def make_hash_feature(shape: Shape, counts: Counts) -> Callable[[Any], int]:
+    """A function for SGLang's `mm_utils.hash_feature`, with the same parameter."""
+
+    @functools.wraps(shape.mm_utils.hash_feature)
+    def hash_feature(f: Any) -> int:
+        """64 bits of mmhash.identity(): of shape, dtype, list boundaries and contents.
+
+        Tensors, arrays, buffers, numbers, strings and nested lists, tuples and mappings of them,
+        on any device: equal values have equal hashes. A shared-memory pointer has the hash that
+        came with it, or that of its tensor; a CUDA IPC proxy that of the tensor it stands for; a
+        NumPy object array that of its shape and elements. Releases the GIL from 256 KiB on.
+
+        Raises TypeError for what has no identity, None among it (an item without a feature must
+        not share a cache entry with the next), and ValueError for a shared-memory pointer that is
+        not attached.
+        """
+        if shape.shm_pointer is not None and isinstance(f, shape.shm_pointer):
+            carried = getattr(f, "precomputed_hash", None)
+            if carried is not None:
+                counts.add("carried")
+                return int(carried)
+        if f is None:
+            raise TypeError(
+                "hash_feature: expected a feature, found None: the item has neither a feature nor "
+                "precomputed embeddings"
+            )
+        value = _plain(f, shape)
+        counts.add("hashes")
+        return profiling.hash_with(_core.hash_feature, value)
+
+    del hash_feature.__wrapped__  # the original is not to be called through this
+    return hash_feature
+
+
+def is_on_cpu(value: Any) -> bool:
+    """Whether a feature's bytes are in this process's own memory.
+
+    Those of transports (CUDA IPC proxies, shared-memory pointers) and of device tensors are not:
+    what reads them has consequences, and stays where SGLang does it.
+    """
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(map(is_on_cpu, value))
+    if isinstance(value, (bytes, bytearray, memoryview, int, float, str)):
+        return True
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return bool(value.device.type == "cpu")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _plain(value: Any, shape: Shape) -> Any:
+    """The value with transports replaced by the tensors they stand for. Copies no bytes."""
+    if isinstance(value, list):
+        return [_plain(part, shape) for part in value]
+    if isinstance(value, tuple):
+        return tuple(_plain(part, shape) for part in value)
+    if isinstance(value, shape.ipc_proxy):
+        torch = sys.modules["torch"]
+        return value.reconstruct_on_target_device(torch.cuda.current_device())
+    if shape.shm_pointer is not None and isinstance(value, shape.shm_pointer):
+        tensor = getattr(value, "tensor", None)
+        if tensor is None:
+            raise ValueError(
+                "hash_feature: expected a shared-memory pointer with its tensor attached, found "
+                "one without: hash the item before it is wrapped, or after it was received"
+            )
+        return tensor
+    if getattr(getattr(value, "dtype", None), "hasobject", False):
+        # NumPy's bytes of it are pointers. Elements of object arrays may be arrays in turn.
+        return [
+            OBJECT_ARRAY,
+            list(value.shape),
+            [_plain(part, shape) for part in value.reshape(-1).tolist()],
+        ]
+    return value
