@@ -24,6 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import interleave
+import processor
 import torch
 from sglang.srt.managers import mm_utils, schedule_batch
 from sglang.srt.managers.schedule_batch import Modality, MultimodalDataItem, MultimodalInputs
@@ -93,14 +94,6 @@ def check(feature: torch.Tensor) -> None:
         raise SystemExit("as released: the item has another hash than SGLang's")
 
 
-def processor() -> str:
-    if Path("/proc/cpuinfo").exists():
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
@@ -127,7 +120,7 @@ def main() -> None:
         "call": f"MultimodalInputs.{BUILDER}",
         "bytes": feature.nbytes,
         "machine": {
-            "cpu": processor(),
+            "cpu": processor.name(),
             "python": platform.python_version(),
             "torch": version("torch"),
             "mmhash": mmhash.__version__,

@@ -25,6 +25,7 @@ import tables
 import tables_gpu
 import tables_ranks
 import tables_sglang
+import tables_vllm
 
 from mmhash.ranks import figure
 
@@ -55,6 +56,7 @@ def kinds() -> list[Kind]:
         Kind(tables_gpu.TABLES, results.load_json("cuda"), results.MAIN_GPU),
         Kind(tables_ranks.TABLES, results.load_json("ranks"), results.MAIN_RANKS),
         Kind(tables_sglang.TABLES, results.load_json("sglang"), results.MAIN_SGLANG),
+        Kind(tables_vllm.TABLES, results.load_json("vllm"), results.MAIN_VLLM),
     ]
 
 

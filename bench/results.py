@@ -12,6 +12,7 @@ MAIN = "cpu-zen3"  # what a table or plot shows that names no result
 MAIN_GPU = "cuda-h100"  # and one of a GPU
 MAIN_RANKS = "ranks-zen3"  # and one of ranks
 MAIN_SGLANG = "sglang-0.5.23"  # and one of SGLang
+MAIN_VLLM = "vllm-0.32.0"  # and one of vLLM
 GOALS = "goals"  # the group of the rows that repeat another one to say whether it meets a goal
 
 
@@ -42,7 +43,7 @@ def load_all() -> dict[str, Result]:
 
 
 def load_json(kind: str) -> dict[str, dict[str, Any]]:
-    """What `mmhash ranks --json` (ranks), gpu.py (cuda) or engines_sglang.py (sglang) wrote."""
+    """What `mmhash ranks --json` (ranks), gpu.py (cuda) or engines_*.py (sglang, vllm) wrote."""
     return {
         path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{kind}-*.json"))
     }
