@@ -25,9 +25,11 @@ class CMakeBuild(build_ext):
         output = Path(self.get_ext_fullpath(ext.name)).resolve().parent
         build = Path(self.build_temp).resolve()
         build.mkdir(parents=True, exist_ok=True)
-        generator = ["-G", "Ninja"] if shutil.which("ninja") else []  # a build requirement
-        if "CMAKE_GENERATOR" in os.environ:
-            generator = []
+        ninja = shutil.which("ninja")  # a build requirement
+        generator: list[str] = []
+        if ninja is not None and "CMAKE_GENERATOR" not in os.environ:
+            # Named, because the one of the last build's isolated environment is in CMake's cache.
+            generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
         self.cmake(
             *generator,
             "-S",
