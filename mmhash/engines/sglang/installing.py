@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
-from typing import Any
 
 from mmhash import _info
 from mmhash._version import __version__
@@ -15,6 +13,7 @@ from mmhash.engines.patches import Patches
 from mmhash.engines.sglang import shape as shapes
 from mmhash.engines.sglang.counts import Counts
 from mmhash.engines.sglang.hashing import make_hash_feature
+from mmhash.engines.sglang.hooks import Assigned, Functions
 from mmhash.engines.sglang.lazy import LazyItems, make_lazy
 from mmhash.engines.sglang.sender import Sender
 
@@ -57,12 +56,20 @@ def install(*, algorithm: str | None = None, lazy: bool = True) -> Installation:
     """
     if algorithm not in (None, ALGORITHM):
         raise ValueError(f"algorithm: expected {ALGORITHM!r} or None, found {algorithm!r}")
+    return install_with(Assigned(), bool(lazy))
+
+
+def install_with(functions: Functions, lazy: bool | None = None) -> Installation:
+    """install(), with functions replaced in that way if it is not installed yet.
+
+    `lazy` None takes what is installed as it is.
+    """
     global _installed
     with _lock:
         if _installed is None:
-            _installed = _Installed(shapes.find(), lazy)
+            _installed = _Installed(shapes.find(), lazy is not False, functions)
             announce(logger, logging.INFO, _installed.line())
-        elif _installed.lazy_wanted != bool(lazy):
+        elif lazy is not None and _installed.lazy_wanted != lazy:
             raise ValueError(
                 f"lazy: expected {_installed.lazy_wanted}, with which mmhash is installed in "
                 f"SGLang already, found {lazy}: uninstall() first"
@@ -86,31 +93,24 @@ def uninstall() -> None:
 class _Installed:
     """What install() did."""
 
-    def __init__(self, shape: shapes.Shape, lazy: bool) -> None:
-        self.lazy_wanted = bool(lazy)
-        self.lazy = bool(lazy) and shape.lazy
+    def __init__(self, shape: shapes.Shape, lazy: bool, functions: Functions) -> None:
+        self.lazy_wanted = lazy
+        self.lazy = lazy and shape.lazy
         self._counts = Counts()
-        self._patches = Patches()
-        self._original = shape.mm_utils.hash_feature
-        self._replacement = make_hash_feature(shape, self._counts)
+        self._patches = Patches()  # of the item class
+        self._functions = functions
         self._shape = shape
+        self._lazy_items: LazyItems | None = None
         try:
-            self._patches.replace(shape.mm_utils, "hash_feature", self._replacement)
-            for module, name in _bindings(self._original):
-                self._patches.replace(module, name, self._replacement)
             now = shape.item_class.set_pad_value
-            self._lazy_items: LazyItems | None = None
             if self.lazy:
                 self._lazy_items = make_lazy(shape.item_class, self._patches, self._counts)
                 now = self._lazy_items.set_pad_value_now
             self._sender = Sender(shape.item_class, now, self._counts)
-            manager = shape.tokenizer_manager
-            self._patches.replace(
-                manager,
-                "_tokenize_one_request",
-                self._sender.wrap(manager._tokenize_one_request),
-            )
+            hash_feature = make_hash_feature(shape, self._counts)
+            replaced = functions.replace(shape, hash_feature, self._sender.wrap)
         except BaseException:
+            functions.restore()
             self._patches.undo()
             raise
         _info.engines["sglang"] = self.report
@@ -118,7 +118,7 @@ class _Installed:
             engine="sglang",
             engine_version=shape.version,
             algorithm=ALGORITHM,
-            replaced=tuple(self._patches.names()),
+            replaced=(*replaced, *self._patches.names()),
             _uninstall=self._uninstall,
         )
 
@@ -142,13 +142,11 @@ class _Installed:
         )
 
     def undo(self) -> None:
-        """Puts everything back, and names in modules that were imported since."""
+        """Puts everything back."""
         _info.engines.pop("sglang", None)
         if self._lazy_items is not None:
             self._lazy_items.resolve_all()
-        left = self._patches.undo()
-        for module, name in _bindings(self._replacement):
-            setattr(module, name, self._original)
+        left = self._functions.restore() + self._patches.undo()
         self._sender.shutdown()
         if left:
             announce(
@@ -163,14 +161,3 @@ class _Installed:
             current = _installed is self
         if current:
             uninstall()
-
-
-def _bindings(function: Any) -> list[tuple[Any, str]]:
-    """Where modules of SGLang hold a function under a name of theirs: `from mm_utils import`."""
-    return [
-        (module, name)
-        for module_name, module in list(sys.modules.items())
-        if module_name.startswith("sglang.") and module is not None
-        for name, value in list(vars(module).items())
-        if value is function
-    ]

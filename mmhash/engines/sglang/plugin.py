@@ -6,17 +6,19 @@ import logging
 
 from mmhash.engines import switch
 from mmhash.engines.announcing import announce
-from mmhash.engines.sglang.installing import install, logger
+from mmhash.engines.sglang.hooks import Registered
+from mmhash.engines.sglang.installing import install_with, logger
 from mmhash.engines.sglang.shape import UnsupportedSGLangError
+
+_registered = Registered()  # of this process
 
 
 def load() -> None:
     """Called by SGLang in each of its processes, because mmhash is installed.
 
-    Replaces attributes itself instead of registering them with SGLang's HookRegistry: that
-    applies each hook on its own and logs the one that fails, which would leave SGLang half
-    patched, and cannot take them back. Hooks that others register still go around what stands
-    here.
+    Registers with SGLang's HookRegistry what is a function there, after the whole of it was found
+    to be as expected; what makes dataclass items lazy (mmhash.engines.sglang.lazy) is added to
+    their class at once, because a registry of hooks cannot add an attribute.
 
     MMHASH_ENGINES=off turns it off; so does leaving `mmhash` out of SGLANG_PLUGINS. An SGLang that
     mmhash does not know is left alone, with one warning.
@@ -24,6 +26,6 @@ def load() -> None:
     if not switch.enabled():
         return
     try:
-        install()
+        install_with(_registered)
     except UnsupportedSGLangError as error:
         announce(logger, logging.WARNING, str(error))

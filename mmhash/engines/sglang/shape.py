@@ -89,7 +89,7 @@ def of_modules(found: str, *, mm_utils: Any, schedule_batch: Any, tokenizer_mana
                 "when it is called"
             )
     _check_function(wrong, manager, "_tokenize_one_request", ["self", "obj"])
-    if not wrong and not inspect.iscoroutinefunction(manager._tokenize_one_request):
+    if not wrong and not inspect.iscoroutinefunction(inspect.unwrap(manager._tokenize_one_request)):
         wrong.append("TokenizerManager._tokenize_one_request: expected a coroutine function")
     if not callable(getattr(ipc_proxy, "reconstruct_on_target_device", None)):
         wrong.append("mm_utils.CudaIpcTensorTransportProxy.reconstruct_on_target_device: missing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 import threading
 import types
@@ -179,22 +180,107 @@ def test_the_plugin_is_an_entry_point() -> None:
     assert found.load() is plugin.load
 
 
-def test_sglang_loads_the_plugin(monkeypatch) -> None:
+@pytest.fixture
+def load_plugins(monkeypatch):
+    """SGLang's own loading of plugins, as in a new process, as often as it is called."""
     plugins = pytest.importorskip("sglang.srt.plugins")
-    for allowed, expected in (("another", False), ("mmhash,another", True), ("", True)):
-        monkeypatch.setenv("SGLANG_PLUGINS", allowed)
+
+    def load() -> None:
         monkeypatch.setattr(plugins, "_plugins_loaded", False)
         plugins.load_plugins()
-        assert ("sglang" in mmhash.info()["engines"]) is expected
-        sglang.uninstall()
+
+    yield load
+    sglang.uninstall()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "expected"), [("another", False), ("mmhash,another", True), ("", True)]
+)
+def test_sglang_loads_the_plugin(monkeypatch, load_plugins, allowed, expected) -> None:
+    monkeypatch.setenv("SGLANG_PLUGINS", allowed)
+    load_plugins()
+    assert ("sglang" in mmhash.info()["engines"]) is expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [("off", False), ("OFF", False), ("on", True)])
-def test_mmhash_engines_turns_the_plugin_off(monkeypatch, value, expected) -> None:
+def test_mmhash_engines_turns_the_plugin_off(monkeypatch, load_plugins, value, expected) -> None:
     monkeypatch.setenv("MMHASH_ENGINES", value)
-    plugin.load()
+    load_plugins()
     assert ("sglang" in mmhash.info()["engines"]) is expected
-    sglang.uninstall()
+
+
+def test_the_plugin_leaves_what_a_program_has_installed(load_plugins, caplog) -> None:
+    installation = sglang.install(lazy=False)
+    before = state()
+    load_plugins()
+    assert state() == before
+    assert sglang.install(lazy=False) is installation
+    assert "Failed to execute" not in caplog.text
+
+
+def test_the_plugin_registers_hooks_that_can_be_taken_out(load_plugins) -> None:
+    registry = sys.modules["sglang.srt.plugins.hook_registry"].HookRegistry
+    value = torch.arange(6.0)
+    released = mm_utils.hash_feature(value)
+    for _ in range(2):  # also a second time, though the registry forgets no hook
+        load_plugins()
+        for target in ("mm_utils.hash_feature", "TokenizerManager._tokenize_one_request"):
+            (found,) = (each for name, each in registry._hooks.items() if name.endswith(target))
+            assert [source.plugin_name for _, _, source in found] == ["mmhash"]
+        assert mm_utils.hash_feature(value) == mmhash.hash_feature(value)
+        (item,) = served.tokenize_now(served.build_items([value])).mm_inputs.mm_items
+        assert item.hash == mmhash.hash_feature(value)
+        assert mmhash.info()["engines"]["sglang"]["sent"] == 1
+        sglang.uninstall()
+        assert mm_utils.hash_feature(value) == released
+        (item,) = served.tokenize_now(served.build_items([value])).mm_inputs.mm_items
+        assert item.hash is None
+
+
+def test_a_program_may_install_what_the_plugin_has_left(load_plugins) -> None:
+    value = torch.arange(6.0)
+    released = mm_utils.hash_feature(value)
+    for install in (load_plugins, sglang.install, load_plugins):
+        install()
+        assert mm_utils.hash_feature(value) == mmhash.hash_feature(value)
+        (item,) = served.tokenize_now(served.build_items([value])).mm_inputs.mm_items
+        assert item.hash == mmhash.hash_feature(value)
+        assert mmhash.info()["engines"]["sglang"]["sent"] == 1
+        sglang.uninstall()
+        assert mm_utils.hash_feature(value) == released
+
+
+ANOTHER_PLUGIN = """
+import torch
+from sglang.srt.managers import mm_utils
+from sglang.srt.plugins import hook_registry, load_plugins
+
+hook_registry.HookRegistry.register(
+    "sglang.srt.managers.mm_utils.hash_feature",
+    lambda original, f: original(f) ^ 1,
+    hook_registry.HookType.AROUND,
+)
+{before}
+load_plugins()
+import mmhash
+value = torch.arange(6.0)
+assert mmhash.info()["engines"]["sglang"]
+assert mm_utils.hash_feature(value) == mmhash.hash_feature(value) ^ {expected}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        pytest.param("", 1, id="around ours"),
+        pytest.param("hook_registry.HookRegistry.apply_hooks()", 0, id="applied before ours"),
+    ],
+)
+def test_hooks_of_other_plugins(before, expected) -> None:
+    pytest.importorskip("sglang.srt.plugins")
+    code = ANOTHER_PLUGIN.format(before=before, expected=expected)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_plugin_leaves_an_unknown_sglang_alone_with_one_warning(monkeypatch, caplog) -> None:
