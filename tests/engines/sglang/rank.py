@@ -76,7 +76,7 @@ def main() -> None:
             result = seen(build(request, phase["broadcast"]))
             if phase["requests"] <= 50:
                 results.append(result)
-            if number % 100 == 99:
+            if number % 20 == 19:
                 memory.append(process.memory_info().rss)
         report = {
             "phase": phase["name"],

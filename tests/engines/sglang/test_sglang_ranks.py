@@ -22,7 +22,7 @@ from mmhash.engines import sglang
 
 HERE = Path(__file__).parent
 RANKS = 2
-SMALL_REQUESTS, ITEMS = 1000, 10
+ITEMS = 10  # of each of many requests
 
 
 def phase(name: str, requests: int = 3, **options: bool) -> dict:
@@ -36,12 +36,17 @@ PHASES = [
     phase("pickled", pickled=True),
     phase("broadcast", broadcast=True, shared_memory=True),
     phase("not hashed by the sender", shared_memory=True),
-    phase("many", SMALL_REQUESTS),
+    phase("many", 1000, shared_memory=True),
+    phase("many inline", 300),
 ]
 
 
+NAMES = [each["name"] for each in PHASES]
+FEW, MANY = NAMES[:-2], NAMES[-2:]
+
+
 def given(name: str, number: int) -> list:
-    if name == "many":
+    if name in MANY:
         return [torch.arange(600.0) + number * ITEMS + item for item in range(ITEMS)]
     return served.features(number)
 
@@ -58,7 +63,7 @@ def reports(tmp_path_factory) -> dict:
     socket = zmq.Context().socket(zmq.PUSH)
     socket.set_hwm(8)  # the sender waits for the ranks: what is on its way is no leak
     socket.connect(f"ipc://{folder}/requests")
-    sent, memory = {}, []
+    sent, memory = {}, {name: [] for name in NAMES}
     try:
         with pytest.MonkeyPatch.context() as patch:
             for each in PHASES:
@@ -74,8 +79,8 @@ def reports(tmp_path_factory) -> dict:
                     request = served.tokenize_now(served.build_items(features))
                     sent[each["name"]].append([mmhash.hash_feature(f) for f in features])
                     served.send(socket, request, pickled=each["pickled"])
-                    if number % 100 == 99:
-                        memory.append(psutil.Process().memory_info().rss)
+                    if number % 20 == 19:
+                        memory[each["name"]].append(psutil.Process().memory_info().rss)
         socket.send_json({"name": "end"})
         deadline = time.monotonic() + 150
         for process in processes:
@@ -93,10 +98,7 @@ def reports(tmp_path_factory) -> dict:
     return found
 
 
-NAMES = [each["name"] for each in PHASES]
-
-
-@pytest.mark.parametrize("name", NAMES[:-1])
+@pytest.mark.parametrize("name", FEW)
 def test_all_ranks_have_the_senders_hashes(reports, name) -> None:
     assert len(reports[name]) == RANKS
     for report in reports[name]:
@@ -111,7 +113,7 @@ def test_ranks_hash_nothing_unless_the_sender_did_not(reports, name) -> None:
         assert hashed == (12 if name == "not hashed by the sender" else 0), (rank, report)
 
 
-@pytest.mark.parametrize("name", NAMES[:-1])
+@pytest.mark.parametrize("name", FEW)
 def test_padded_ids_hold_the_pad_values(reports, name) -> None:
     for report in reports[name]:
         for result in report["results"]:
@@ -121,7 +123,7 @@ def test_padded_ids_hold_the_pad_values(reports, name) -> None:
             assert len(by_pairs) == len(served.token_ids(4))
 
 
-@pytest.mark.parametrize("name", NAMES[:-1])
+@pytest.mark.parametrize("name", FEW)
 def test_features_are_released_and_hashes_stay(reports, name) -> None:
     for report in reports[name]:
         for result in report["results"]:
@@ -129,10 +131,10 @@ def test_features_are_released_and_hashes_stay(reports, name) -> None:
             assert result["after_release"] == result["hashes"]
 
 
-def test_memory_stays_flat(reports) -> None:
-    """10,000 items; the first third is for allocators to settle."""
-    for report in reports["many"]:
-        settled = report["memory"][len(report["memory"]) // 3 :]
+@pytest.mark.parametrize("name", MANY)
+def test_memory_stays_flat(reports, name) -> None:
+    """10,000 items and 3,000; the first third is for allocators to settle."""
+    senders = reports["memory"][name]
+    for memory in (senders, *(report["memory"] for report in reports[name])):
+        settled = memory[len(memory) // 3 :]
         assert max(settled) - settled[0] < 8 << 20
-    settled = reports["memory"][len(reports["memory"]) // 3 :]
-    assert max(settled) - settled[0] < 8 << 20
