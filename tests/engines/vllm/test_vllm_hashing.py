@@ -20,6 +20,7 @@ from PIL import Image  # noqa: E402
 from vllm.multimodal.media import MediaWithBytes  # noqa: E402
 
 import mmhash.engines.vllm  # noqa: E402
+from mmhash.engines.vllm.values import BAND_BYTES  # noqa: E402
 
 Hasher = vllm_hasher.MultiModalHasher
 original = vars(Hasher)["hash_kwargs"].__func__
@@ -42,6 +43,14 @@ def theirs(**kwargs: object) -> str:
 
 def picture(mode: str = "RGB", color: Any = 7) -> Image.Image:
     return Image.new(mode, (10, 20), color)
+
+
+def noise(mode: str, width: int, height: int) -> Image.Image:
+    """An image of several bands, every pixel of which is drawn."""
+    pixels = np.random.default_rng(7).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    if mode == "I;16":
+        return Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 200)
+    return Image.fromarray(pixels).convert("L" if mode in ("I", "F", "LA") else "RGB").convert(mode)
 
 
 def with_id(image: Image.Image, image_id: object) -> Image.Image:
@@ -228,3 +237,34 @@ def test_no_coarser_than_vllm(one: Any, other: Any) -> None:
     assert ours(x=copy.deepcopy(one)) == ours(x=one)
     if theirs(x=one) != theirs(x=other):
         assert ours(x=one) != ours(x=other)
+
+
+MODES = ("1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F", "LA", "I;16")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_part_of_a_large_image_counts(mode: str) -> None:
+    """Images of three bands and a part: one pixel, wherever it is, makes another key."""
+    width = 600
+    height = 3 * BAND_BYTES // (4 * width) + 5
+    image = noise(mode, width, height)
+    keys = {ours(image=image), ours(image=image.copy())}
+    rows = (0, height // 3, height // 2, height - 2, height - 1)
+    for row in rows:
+        changed = image.copy()
+        old = changed.getpixel((width - 1, row))
+        new = (old[0] ^ 1, *old[1:]) if isinstance(old, tuple) else _another(mode, old)
+        changed.putpixel((width - 1, row), new)
+        keys.add(ours(image=changed))
+    assert len(keys) == 1 + len(rows)
+
+
+def _another(mode: str, value: Any) -> Any:
+    return {"1": 255 - value, "F": value + 1}.get(mode, int(value) ^ 1)
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 3), (3, 0), (300_000, 1), (1, 300_000)])
+def test_images_of_unusual_sizes(size: tuple[int, int]) -> None:
+    image = Image.new("RGB", size, 7)
+    assert ours(image=image) == ours(image=image.copy())
+    assert ours(image=image) != ours(image=Image.new("RGB", (size[0], size[1] + 1), 7))
