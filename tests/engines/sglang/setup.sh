@@ -27,7 +27,7 @@ fi
 
 rm -rf "$venv"
 "${PYTHON:-python3}" -m venv "$venv"
-"$venv/bin/pip" --disable-pip-version-check install -q --no-deps -r "$here/requirements.txt" -r "$here/$packages" \
+"$venv/bin/pip" --disable-pip-version-check install -q --no-compile --no-deps -r "$here/requirements.txt" -r "$here/$packages" \
   "sglang==$version" "$wheel"
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 cp "$here/mmhash_stubs.py" "$site/"

@@ -6,8 +6,8 @@ folder=$1 wheel=$2 version=${VLLM_VERSION:-0.33.0}
 mkdir -p "$folder"
 python3 -m venv "$folder/venv"
 pip() { "$folder/venv/bin/python" -m pip --disable-pip-version-check -q "$@"; }
-pip install torch==2.13.0
-pip install numpy pillow pydantic regex cbor2 psutil pyzmq urllib3 transformers aiohttp requests msgspec openai_harmony \
+pip install --no-compile torch==2.13.0
+pip install --no-compile numpy pillow pydantic regex cbor2 psutil pyzmq urllib3 transformers aiohttp requests msgspec openai_harmony \
   openai pybase64 cachetools blake3 opencv-python-headless tblib pytest hypothesis
 pip install "$wheel"
 # To download sources pip asks the package itself for its version, with what it is built with. Without isolation, or it
