@@ -14,7 +14,6 @@ import argparse
 import io
 import json
 import logging
-import platform
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -24,8 +23,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import interleave
+import machine
 import numpy as np
-import processor
 import torch
 from PIL import Image
 from vllm.multimodal.hasher import MultiModalHasher
@@ -114,13 +113,7 @@ def main() -> None:
         logging.getLogger(name).handlers = [logging.NullHandler()]  # a line at each install
     document = {
         "vllm": engine_version(),
-        "machine": {
-            "cpu": processor.name(),
-            "python": platform.python_version(),
-            "torch": version("torch"),
-            "mmhash": mmhash.__version__,
-            "isa": mmhash.info()["isa"],
-        },
+        "machine": machine.describe(),
         "rows": {name: measured(value, arguments.seconds) for name, value in cases().items()},
     }
     vllm.uninstall()

@@ -22,9 +22,6 @@ torch.set_num_threads(1)
 
 BUDGET_S = 7.0  # a case; ten of them and their preparation stay well below three minutes
 
-# What fits in the last cache stays there only after it was read some five times: of 18.8 MB on a
-# Zen 3 with 32 MB of L3, pass after pass took 0.83, 0.63, 0.59, 0.55, 0.52 and 0.49 ms.
-WARMING_READS = 6
 LARGER_THAN_CACHES = 128 << 20
 
 
@@ -73,7 +70,9 @@ def measured(case: Case) -> Measured:
     not measured: every peer finds the value as near as it fits.
     """
     value = checked_value(case)
-    memory = memory_of(value) * (WARMING_READS if nbytes(value) < LARGER_THAN_CACHES else 1)
+    memory = memory_of(value) * (
+        interleave.WARMING_READS if nbytes(value) < LARGER_THAN_CACHES else 1
+    )
 
     def prepare(peer: Peer) -> None:
         mmhash.set_num_threads(peer.threads)

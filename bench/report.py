@@ -24,6 +24,7 @@ import results
 import tables
 import tables_gpu
 import tables_ranks
+import tables_servers
 import tables_sglang
 import tables_vllm
 
@@ -57,6 +58,8 @@ def kinds() -> list[Kind]:
         Kind(tables_ranks.TABLES, results.load_json("ranks"), results.MAIN_RANKS),
         Kind(tables_sglang.TABLES, results.load_json("sglang"), results.MAIN_SGLANG),
         Kind(tables_vllm.TABLES, results.load_json("vllm"), results.MAIN_VLLM),
+        Kind(tables_servers.SGLANG, results.load_json("server-sglang"), results.MAIN_SGLANG_SERVER),
+        Kind(tables_servers.VLLM, results.load_json("server-vllm"), results.MAIN_VLLM_SERVER),
     ]
 
 

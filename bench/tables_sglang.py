@@ -12,6 +12,7 @@ ROWS = {
     "released, unset": "as released, no hash yet",
     "mmhash, unset": "mmhash, no hash yet, 1 thread",
     "mmhash, unset, 2 threads": "mmhash, no hash yet, 2 threads",
+    "reading the feature": "reading the feature (NumPy max)",
     "released, carried": "as released, hash came along",
     "mmhash, carried": "mmhash, hash came along",
 }

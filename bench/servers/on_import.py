@@ -1,0 +1,39 @@
+"""Functions that run when a module of the engine has been imported, in whatever process that is."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+from typing import Any
+
+AfterImport = Mapping[str, Callable[[ModuleType], None]]
+
+
+def run(after: AfterImport) -> None:
+    """Have each function called with its module, named by the key, once that is imported."""
+    sys.meta_path.insert(0, _Finder(dict(after)))
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, after: dict[str, Callable[[ModuleType], None]]) -> None:
+        self._after = after
+
+    def find_spec(
+        self, name: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        function = self._after.pop(name, None)
+        spec = None if function is None else importlib.util.find_spec(name)
+        if function is None or spec is None or spec.loader is None:
+            return None
+        own = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            own(module)
+            function(module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
