@@ -218,6 +218,13 @@ def test_the_plugin_leaves_what_a_program_has_installed(load_plugins, caplog) ->
     assert "Failed to execute" not in caplog.text
 
 
+def check_in_force(value: torch.Tensor) -> None:
+    assert mm_utils.hash_feature(value) == mmhash.hash_feature(value)
+    (item,) = served.tokenize_now(served.build_items([value])).mm_inputs.mm_items
+    assert item.hash == mmhash.hash_feature(value)
+    assert mmhash.info()["engines"]["sglang"]["sent"] == 1
+
+
 def test_the_plugin_registers_hooks_that_can_be_taken_out(load_plugins) -> None:
     registry = sys.modules["sglang.srt.plugins.hook_registry"].HookRegistry
     value = torch.arange(6.0)
@@ -227,10 +234,7 @@ def test_the_plugin_registers_hooks_that_can_be_taken_out(load_plugins) -> None:
         for target in ("mm_utils.hash_feature", "TokenizerManager._tokenize_one_request"):
             (found,) = (each for name, each in registry._hooks.items() if name.endswith(target))
             assert [source.plugin_name for _, _, source in found] == ["mmhash"]
-        assert mm_utils.hash_feature(value) == mmhash.hash_feature(value)
-        (item,) = served.tokenize_now(served.build_items([value])).mm_inputs.mm_items
-        assert item.hash == mmhash.hash_feature(value)
-        assert mmhash.info()["engines"]["sglang"]["sent"] == 1
+        check_in_force(value)
         sglang.uninstall()
         assert mm_utils.hash_feature(value) == released
         (item,) = served.tokenize_now(served.build_items([value])).mm_inputs.mm_items
@@ -242,10 +246,7 @@ def test_a_program_may_install_what_the_plugin_has_left(load_plugins) -> None:
     released = mm_utils.hash_feature(value)
     for install in (load_plugins, sglang.install, load_plugins):
         install()
-        assert mm_utils.hash_feature(value) == mmhash.hash_feature(value)
-        (item,) = served.tokenize_now(served.build_items([value])).mm_inputs.mm_items
-        assert item.hash == mmhash.hash_feature(value)
-        assert mmhash.info()["engines"]["sglang"]["sent"] == 1
+        check_in_force(value)
         sglang.uninstall()
         assert mm_utils.hash_feature(value) == released
 
