@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from importlib.abc import MetaPathFinder
@@ -25,15 +24,16 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        function = self._after.pop(name, None)
-        spec = None if function is None else importlib.util.find_spec(name)
-        if function is None or spec is None or spec.loader is None:
+        if name not in self._after:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is None or spec.loader is None:
             return None
         own = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             own(module)
-            function(module)
+            self._after.pop(name)(module)  # not before: some only ask whether a module is there
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
