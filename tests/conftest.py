@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -49,6 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
     seed = os.environ.setdefault(SEED_VARIABLE, "1" if fixed else str(random.getrandbits(32)))
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = seed
+    # A shell has what it starts in the background ignore Ctrl-C, and so all that is started from
+    # there, also the commands that tests interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
