@@ -13,6 +13,8 @@ from pathlib import Path
 
 START_S = 240
 END_S = 30
+#: Of everything that is measured: nothing is fetched, and a process computes with one thread.
+ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 
 @contextmanager
@@ -44,9 +46,9 @@ def server(
 
 
 def environment_of(more: Mapping[str, str]) -> dict[str, str]:
-    """The caller's, without what it says to engines and to mmhash, and with more."""
+    """The caller's, without what it says to engines and to mmhash, with ENVIRONMENT and more."""
     own = {k: v for k, v in os.environ.items() if not k.startswith(("MMHASH_", "SGLANG_", "VLLM_"))}
-    return {**own, **more}
+    return {**own, **ENVIRONMENT, **more}
 
 
 def wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

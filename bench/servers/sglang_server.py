@@ -39,13 +39,9 @@ SIZE = (1120, 700)
 HERE = Path(__file__).resolve().parent
 ORDER = [switch.RELEASED, *MODES]
 ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
     "SGLANG_USE_CPU_ENGINE": "1",
-    "OMP_NUM_THREADS": "1",
     "PYTHONPATH": str(HERE / "in_sglang"),
 }
-SWITCHED = {"MMHASH_ENGINES": "off"}  # no plugin: switch.py installs mmhash and takes it out
 ARGUMENTS = [
     *("--host", "127.0.0.1"),
     *("--device", "cpu"),
@@ -92,7 +88,7 @@ def measured(ranks: int, rounds: int, blocks: int, requests: int) -> dict[str, A
         folder = Path(name)
         model.write(folder / "model")
         switch.choose(folder, switch.RELEASED)
-        environment = {**ENVIRONMENT, **SWITCHED, **cores(ranks), switch.VARIABLE: str(folder)}
+        environment = {**ENVIRONMENT, **cores(ranks), **switch.environment(folder)}
         request = new_images(ranks)
         turns = Turns(folder, PORT, ranks)
         with server(command(folder / "model", ranks), environment, PORT, folder / "log"):

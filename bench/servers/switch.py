@@ -30,6 +30,11 @@ def folder() -> Path | None:
     return Path(found) if found else None
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """Of a server that is measured: no plugin, because the modes install mmhash and take it out."""
+    return {"MMHASH_ENGINES": "off", VARIABLE: str(folder)}
+
+
 def choose(folder: Path, mode: str) -> None:
     """Names the mode for the requests that follow. For whoever measures."""
     new = folder / "mode.new"

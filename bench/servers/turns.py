@@ -13,11 +13,7 @@ import switch
 
 
 class Turns:
-    """One server: what is sent to it, in which mode.
-
-    Each round is in an order of its own. The first is not counted: threads start in it, memory is
-    touched for the first time, and what is sent again is new.
-    """
+    """One server: what is sent to it, in which mode."""
 
     def __init__(self, folder: Path, port: int, seed: int) -> None:
         self._folder, self._port, self._random = folder, port, random.Random(seed)
@@ -26,7 +22,7 @@ class Turns:
         self, modes: Sequence[str], rounds: int, request: Callable[[], bytes]
     ) -> dict[str, list[client.Answer]]:
         answers: dict[str, list[client.Answer]] = {mode: [] for mode in modes}
-        for turn, mode in self._turns(modes, rounds):
+        for turn, mode in in_turns(modes, rounds, self._random):
             body = request()
             self.enter(mode)
             answer = client.send(self._port, body)
@@ -39,7 +35,7 @@ class Turns:
     ) -> dict[str, list[float]]:
         """Seconds until the last of a round's requests was answered."""
         seconds: dict[str, list[float]] = {mode: [] for mode in modes}
-        for turn, mode in self._turns(modes, rounds):
+        for turn, mode in in_turns(modes, rounds, self._random):
             bodies = [request() for _ in range(requests)]
             self.enter(mode)
             took = client.send_together(self._port, bodies)
@@ -55,10 +51,16 @@ class Turns:
         switch.choose(self._folder, mode)
         client.send(self._port, client.body([]))
 
-    def _turns(self, modes: Sequence[str], rounds: int) -> Iterable[tuple[int, str]]:
-        for turn in range(rounds + 1):
-            for mode in self._random.sample(modes, len(modes)):
-                yield turn, mode
+
+def in_turns(modes: Sequence[str], rounds: int, order: random.Random) -> Iterable[tuple[int, str]]:
+    """The number of a round and a mode, for each mode of each round, in an order of its own.
+
+    Round 0 is one more, not to be counted: threads start in it, memory is touched for the first
+    time, and what is sent again is new.
+    """
+    for turn in range(rounds + 1):
+        for mode in order.sample(modes, len(modes)):
+            yield turn, mode
 
 
 def hashes(events: list[dict[str, Any]], mode: str, requests: int) -> dict[str, Any]:

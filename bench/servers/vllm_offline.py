@@ -16,7 +16,7 @@ from typing import Any
 import client
 import switch
 from PIL import Image
-from turns import hashes
+from turns import hashes, in_turns
 from vllm_modes import MODES
 
 PROMPT = (
@@ -60,18 +60,17 @@ def main() -> None:
         llm.generate(request, parameters, use_tqdm=False)
         return time.perf_counter() - start
 
-    modes = [switch.RELEASED, *MODES]
+    modes, order = [switch.RELEASED, *MODES], random.Random(2)
     found: dict[str, Any] = {}
     for case, value in cases().items():
         since = time.time()
         seconds: dict[str, list[float]] = {mode: [] for mode in modes}
-        for turn in range(rounds + 1):
-            for mode in random.sample(modes, len(modes)):
-                switch.choose(folder, mode)
-                llm.generate("?", parameters, use_tqdm=False)  # enters the mode
-                took = call_s(value())
-                if turn:
-                    seconds[mode].append(took)
+        for turn, mode in in_turns(modes, rounds, order):
+            switch.choose(folder, mode)
+            llm.generate("?", parameters, use_tqdm=False)  # enters the mode
+            took = call_s(value())
+            if turn:
+                seconds[mode].append(took)
         events = switch.events(folder, since)
         found[case] = {
             "call_s": seconds,

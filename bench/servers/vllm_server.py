@@ -42,16 +42,12 @@ LINE = f"mmhash {mmhash.__version__} (xxh3) in vLLM "  # what a process says tha
 SIZE = (1120, 700)
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "OMP_NUM_THREADS": "1",
     "PYTHONPATH": str(HERE / "in_vllm"),
 }
-SWITCHED = {"MMHASH_ENGINES": "off"}  # no plugin: switch.py installs mmhash and takes it out
 BY_PLUGIN = {"MMHASH_VLLM_ALGORITHM": "xxh3"}
 ARGUMENTS = [
     *("--host", "127.0.0.1"),
@@ -127,7 +123,7 @@ def served(rounds: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = _prepared(Path(name))
-        switched = environment(folder, {**SWITCHED, switch.VARIABLE: str(folder)})
+        switched = environment(folder, switch.environment(folder))
         with server(command(folder / "model", 1), switched, PORT, folder / "log"):
             turns = Turns(folder, PORT, seed=1)
             for case, (modes, request) in cases.items():
@@ -153,7 +149,7 @@ def offline(rounds: int) -> dict[str, Any]:
     """The same of vLLM's offline class, in a process of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = _prepared(Path(name))
-        switched = environment(folder, {**SWITCHED, switch.VARIABLE: str(folder)})
+        switched = environment(folder, switch.environment(folder))
         subprocess.run(
             [sys.executable, str(HERE / "vllm_offline.py"), str(folder), str(rounds)],
             env=environment_of(switched),
