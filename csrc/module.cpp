@@ -9,17 +9,17 @@
 #include <string>
 #include <utility>
 
-#include "cache.h"
-#include "counters.h"
-#include "device_tensor.h"
-#include "gil.h"
-#include "leaf.h"
-#include "pending.h"
-#include "tensor_view.h"
-#include "thread_pool.h"
-#include "walk.h"
-#include "watch.h"
-#include "xxh3/dispatch.h"
+#include "algorithms/xxh3/dispatch.h"
+#include "cache/cache.h"
+#include "cache/watch.h"
+#include "devices/device_hash.h"
+#include "identity/thread_pool.h"
+#include "intake/counters.h"
+#include "intake/gil.h"
+#include "intake/tensor_view.h"
+#include "values/leaf.h"
+#include "values/pending.h"
+#include "values/walk.h"
 
 namespace mmhash {
 namespace {
@@ -243,7 +243,7 @@ of some mixture.
 The identity of a torch tensor of 128 KiB or more, or of such a NumPy array that is read-only down to its owner,
 is kept in a cache and found again while `_version` tells of no write; nothing of the tensor is kept alive. A write that
 leaves `_version` as it is (through .data, untyped_storage(), DLPack or a raw pointer, by collectives, fused
-optimizers, batch norm's statistics, custom kernels or replayed CUDA graphs, through inference tensors over the same storage; csrc/cache.h has
+optimizers, batch norm's statistics, custom kernels or replayed CUDA graphs, through inference tensors over the same storage; csrc/cache/cache.h has
 the list), or into an array that was made writable for it, is not seen: call forget(x) after one. MMHASH_CACHE_SIZE=0
 turns the cache off, and cache=False for one call.
 

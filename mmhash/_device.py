@@ -1,6 +1,6 @@
 """What the native module asks Python for tensors whose memory the CPU cannot read.
 
-A CUDA tensor is hashed on its device (csrc/cuda). Where that is not possible, and for other
+A CUDA tensor is hashed on its device (csrc/devices/cuda). Where that is not possible, and for other
 devices, the native module calls `identity`: the payload is copied out in bounded pieces, which go
 back to it and through the same tree as any other payload, so the digest is the same.
 """

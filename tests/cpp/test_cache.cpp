@@ -1,6 +1,6 @@
 // Every watch is dropped exactly once or still held, whoever else is at it; the order of eviction; one hashes
 // and the others wait; and a child after fork().
-#include "cache.h"
+#include "cache/cache.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "check.h"
-#include "cuda/leaves.cu"
-#include "cuda/strided.h"
-#include "tree.h"
+#include "devices/cuda/leaves.cu"
+#include "devices/cuda/strided.h"
+#include "identity/tree.h"
 
 using namespace mmhash;
 using cuda::Job;

@@ -5,8 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "algorithms/xxh3/dispatch.h"
 #include "check.h"
-#include "xxh3/dispatch.h"
 
 using mmhash::available_isas;
 using mmhash::kernel;

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "check.h"
-#include "layout.h"
+#include "identity/layout.h"
 
 using namespace mmhash;
 

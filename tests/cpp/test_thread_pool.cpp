@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "check.h"
-#include "thread_pool.h"
+#include "identity/thread_pool.h"
 
 using namespace mmhash;
 

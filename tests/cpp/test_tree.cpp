@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "check.h"
-#include "thread_pool.h"
-#include "tree.h"
+#include "identity/thread_pool.h"
+#include "identity/tree.h"
 
 using namespace mmhash;
 

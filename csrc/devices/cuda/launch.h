@@ -1,0 +1,46 @@
+// One payload in a GPU's memory, being folded there (docs/SPEC.md, tree). Needs no GIL.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+
+#include "devices/cuda/device.h"
+#include "identity/layout.h"
+
+namespace mmhash::cuda {
+
+class Launch {
+ public:
+  // Enqueues the fold of a payload that is not empty on the stream, behind what is there already. The
+  // payload's memory must stay until done(). Nothing if there is no memory for buffers, or if the kernel
+  // cannot gather the layout. Throws Unavailable if there is no kernel, and std::runtime_error while a graph
+  // is being captured on the stream or if CUDA reports an error.
+  static std::optional<Launch> start(Device& device, const Payload& payload, Stream stream);
+
+  Launch(Launch&& other) noexcept;
+  Launch& operator=(Launch&&) = delete;
+  ~Launch();
+
+  // Never blocks and asks nobody: the kernel itself writes it into host memory.
+  bool done() const;
+
+  // Blocks until done(). Throws std::runtime_error if CUDA reports an error, be it of an earlier kernel.
+  void wait();
+
+  // At most kLeafBytes, once done().
+  std::span<const std::byte> folded() const { return {reinterpret_cast<std::byte*>(slot_->result), folded_}; }
+
+  Stream stream() const { return stream_; }
+
+ private:
+  Launch(Device& device, Slot* slot, Stream stream, std::size_t folded)
+      : device_(&device), slot_(slot), stream_(stream), folded_(folded) {}
+
+  Device* device_;
+  Slot* slot_;
+  Stream stream_;
+  std::size_t folded_;
+};
+
+}  // namespace mmhash::cuda

@@ -1,0 +1,204 @@
+// numpy.ndarray and NumPy scalars -> TensorView, through the buffer protocol; and any other buffer's bytes.
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "intake/tensor_view.h"
+
+namespace mmhash {
+namespace {
+
+// Looked up once, when some other code has imported NumPy, and kept for ever (see Torch in intake/torch.cpp).
+struct Numpy {
+  PyObject* array = nullptr;    // numpy.ndarray
+  PyObject* generic = nullptr;  // numpy.generic
+};
+Numpy numpy;
+
+bool find_numpy() {
+  py::object array = if_imported("numpy", "ndarray");
+  py::object generic = if_imported("numpy", "generic");
+  if (!array || !generic) {
+    return false;
+  }
+  numpy = {array.release().ptr(), generic.release().ptr()};
+  return true;
+}
+
+bool is_a(py::handle value, PyObject* type) {
+  return PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(type)) != 0;
+}
+
+// The dtype of a buffer whose format has one element, or null. NumPy writes the platform's own letters
+// ('l' for int64), so the size decides among the integers. `swap` tells of big-endian memory.
+const Dtype* format_dtype(std::string_view format, Py_ssize_t itemsize, bool& swap) {
+  swap = !format.empty() && (format[0] == '>' || format[0] == '!');
+  if (!format.empty() && std::string_view("@=<>!^").find(format[0]) != std::string_view::npos) {
+    format.remove_prefix(1);
+  }
+  const auto sized = [&](const Dtype* one, const Dtype* two, const Dtype* four, const Dtype* eight) {
+    return itemsize == 1 ? one : itemsize == 2 ? two : itemsize == 4 ? four : itemsize == 8 ? eight : nullptr;
+  };
+  if (format.size() == 1) {
+    switch (format[0]) {
+      case '?': return find_dtype("bool");
+      case 'b':
+      case 'h':
+      case 'i':
+      case 'l':
+      case 'q':
+        return sized(find_dtype("int8"), find_dtype("int16"), find_dtype("int32"), find_dtype("int64"));
+      case 'B':
+      case 'H':
+      case 'I':
+      case 'L':
+      case 'Q':
+        return sized(find_dtype("uint8"), find_dtype("uint16"), find_dtype("uint32"), find_dtype("uint64"));
+      case 'e': return find_dtype("float16");
+      case 'f': return find_dtype("float32");
+      case 'd': return find_dtype("float64");
+      default: return nullptr;
+    }
+  }
+  return format == "Zf" ? find_dtype("complex64") : format == "Zd" ? find_dtype("complex128") : nullptr;
+}
+
+[[noreturn]] void refuse_array(py::handle value) {
+  const std::string dtype = dtype_text(value);
+  const char* remedy = "convert it with .astype() to a dtype of identity v1";
+  if (dtype == "object") {
+    remedy =
+        "its memory holds pointers, not values: use .tolist(), or stack the elements into a numeric array";
+  }
+  throw Unsupported{"a " + type_name(value) + " of dtype " + dtype, remedy};
+}
+
+// From the buffer that the view has acquired; `value` is what messages name.
+void read_export(py::handle value, TensorView& view) {
+  const Py_buffer& buffer = *view.buffer;
+  const std::string_view format = buffer.format == nullptr ? "B" : buffer.format;
+  const Dtype* dtype = format_dtype(format, buffer.itemsize, view.transform.swap_bytes);
+  if (dtype == nullptr) {
+    refuse_array(value);
+  }
+  static_assert(sizeof(Py_ssize_t) == sizeof(std::int64_t));
+  view.data = buffer.buf;
+  view.set_layout(*dtype, buffer.ndim, reinterpret_cast<const std::int64_t*>(buffer.shape),
+                  reinterpret_cast<const std::int64_t*>(buffer.strides), 1);
+}
+
+// Dtypes that NumPy does not export as buffers: those of ml_dtypes are read as integers of their size and
+// keep their name; datetime64 and the like are refused.
+void read_extension_array(py::handle array, py::handle value, TensorView& view) {
+  const py::object dtype = array.attr("dtype");
+  const std::string name = py::str(dtype.attr("name"));
+  const Dtype* known = find_dtype(name);
+  if (known == nullptr) {
+    refuse_array(value);
+  }
+  // NumPy's own method, whatever a subclass has in its place.
+  const py::handle type(numpy.array);
+  const std::string integer = "uint" + std::to_string(8 * known->itemsize);
+  if (!view.buffer.acquire(type.attr("view")(array, integer, type), PyBUF_RECORDS_RO)) {
+    throw py::error_already_set();
+  }
+  read_export(value, view);
+  view.dtype = known;
+  view.transform.swap_bytes = !py::cast<bool>(dtype.attr("isnative"));
+}
+
+// `array` is read; `value`, which it was made from, is what messages name.
+void read_array(py::handle array, py::handle value, TensorView& view) {
+  if (view.buffer.acquire(array, PyBUF_RECORDS_RO)) {
+    return read_export(value, view);
+  }
+  if (!PyErr_ExceptionMatches(PyExc_ValueError) && !PyErr_ExceptionMatches(PyExc_TypeError) &&
+      !PyErr_ExceptionMatches(PyExc_BufferError)) {
+    throw py::error_already_set();
+  }
+  PyErr_Clear();
+  read_extension_array(array, value, view);
+}
+
+// True if the format's elements are addresses, whose bytes say nothing about the value.
+bool holds_addresses(std::string_view format) {
+  bool in_name = false;  // ":name:" within a structure
+  for (std::size_t i = 0; i < format.size(); ++i) {
+    const char c = format[i];
+    if (c == ':') {
+      in_name = !in_name;
+    } else if (!in_name) {
+      const bool complex = c == 'Z' && i + 1 < format.size() && std::strchr("fdg", format[i + 1]) != nullptr;
+      if (std::strchr("OPX&z", c) != nullptr || (c == 'Z' && !complex)) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool is_numpy_array(py::handle value) {
+  return (numpy.array != nullptr || find_numpy()) && is_a(value, numpy.array);
+}
+
+bool read_numpy(py::handle value, TensorView& view) {
+  if (numpy.array == nullptr && !find_numpy()) {
+    return false;
+  }
+  if (is_a(value, numpy.array)) {
+    const py::object masked = if_imported("numpy.ma", "MaskedArray");
+    if (reinterpret_cast<PyObject*>(Py_TYPE(value.ptr())) != numpy.array && masked &&
+        is_a(value, masked.ptr())) {
+      throw Unsupported{"a " + type_name(value) + ", whose mask would be ignored",
+                        "hash (a.data, a.mask), or a.filled()"};
+    }
+    read_array(value, value, view);
+    return true;
+  }
+  // numpy.str_ and numpy.bytes_ are a str and a bytes, and counted as such.
+  if (!is_a(value, numpy.generic) || PyUnicode_Check(value.ptr()) || PyBytes_Check(value.ptr())) {
+    return false;
+  }
+  view.temporary = true;
+  view.owner = py::module_::import("numpy").attr("asarray")(value);
+  read_array(view.owner, value, view);
+  return true;
+}
+
+bool read_buffer(py::handle value, TensorView& view) {
+  if (!PyObject_CheckBuffer(value.ptr())) {
+    return false;
+  }
+  if (!view.buffer.acquire(value, PyBUF_RECORDS_RO)) {
+    throw py::error_already_set();
+  }
+  const Py_buffer& buffer = *view.buffer;
+  if (buffer.format != nullptr && holds_addresses(buffer.format)) {
+    throw Unsupported{
+        "a " + type_name(value) + " of format '" + buffer.format + "', whose elements are addresses",
+        "hash the values they point to"};
+  }
+  // As bytes: one more dimension, within the element.
+  std::int64_t shape[PyBUF_MAX_NDIM + 1];
+  std::int64_t strides[PyBUF_MAX_NDIM + 1];
+  std::copy_n(buffer.shape, buffer.ndim, shape);
+  if (buffer.strides != nullptr) {
+    std::copy_n(buffer.strides, buffer.ndim, strides);
+  } else {  // ctypes fills in none, asked for or not: the memory is C-contiguous then
+    std::int64_t step = buffer.itemsize;
+    for (int d = buffer.ndim - 1; d >= 0; --d) {
+      strides[d] = step;
+      step *= shape[d];
+    }
+  }
+  shape[buffer.ndim] = buffer.itemsize;
+  strides[buffer.ndim] = 1;
+  view.data = buffer.buf;
+  view.set_layout(*find_dtype("uint8"), buffer.ndim + 1, shape, strides, 1);
+  return true;
+}
+
+}  // namespace mmhash

@@ -1,0 +1,317 @@
+// torch.Tensor -> TensorView, with no libtorch linked, so that one wheel serves every version of torch.
+//
+// Three ways in, tried in this order and reported by info()["tensor_intake"]:
+//   dlpack_c_exchange  torch >= 2.10: a table of C functions, looked up once on the type, that fills pointer,
+//   dtype,
+//                      shape and strides in about 50 ns and borrows (FACTS: 560 ns for .numpy()).
+//   attributes         older torch: data_ptr(), dtype, shape, stride(); about a microsecond.
+//   dlpack             __dlpack__(), the array standard's way. Never chosen by itself, since it refuses
+//   tensors
+//                      that require grad; a test compares it with the others.
+//
+// The exchange call hands out the memory of a lazily conjugated or negated tensor as it stands, so the
+// two bits are always asked for: is_neg() of every dtype, is_conj() of complex ones.
+#include <stdexcept>
+#include <vector>
+
+#include "intake/counters.h"
+#include "intake/tensor_view.h"
+
+namespace mmhash {
+namespace {
+
+enum class Intake { None, DlpackExchange, Attributes, Dlpack };
+
+const char* name_of(Intake intake) {
+  switch (intake) {
+    case Intake::DlpackExchange: return "dlpack_c_exchange";
+    case Intake::Attributes: return "attributes";
+    case Intake::Dlpack: return "dlpack";
+    default: return "none";
+  }
+}
+
+// What is looked up in torch once. Strong references that are never released: a type object that was
+// freed could come back as another type at the same address.
+struct Torch {
+  PyObject* tensor = nullptr;       // torch.Tensor
+  PyObject* parameter = nullptr;    // torch.nn.Parameter
+  PyObject* no_dispatch = nullptr;  // torch.Tensor.__torch_dispatch__, which a wrapper subclass overrides
+  PyObject* is_neg = nullptr;       // method descriptors
+  PyObject* is_conj = nullptr;
+  PyObject* dtypes = nullptr;  // dict: torch.dtype -> index in kDtypes
+  const dlpack::ExchangeApi* exchange = nullptr;
+  Intake intake = Intake::None;
+};
+Torch torch;
+
+Intake forced = Intake::None;
+
+const dlpack::ExchangeApi* find_exchange_api(py::handle tensor_type) {
+  const py::object capsule = py::getattr(tensor_type, "__dlpack_c_exchange_api__", py::none());
+  if (!PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api")) {
+    return nullptr;
+  }
+  void* pointer = PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api");
+  const auto* api = static_cast<const dlpack::ExchangeApi*>(pointer);
+  // Another major version has another layout, and the function may be absent.
+  const bool usable = api->version.major == 1 && api->tensor_from_py_object_no_sync != nullptr;
+  return usable ? api : nullptr;
+}
+
+// False as long as nobody has imported torch (or it is still being imported).
+bool find_torch() {
+  const py::object tensor = if_imported("torch", "Tensor");
+  if (!tensor) {
+    return false;
+  }
+  const py::object parameter = if_imported("torch.nn", "Parameter");
+  const py::object dtype_type = if_imported("torch", "dtype");
+  if (!parameter || !dtype_type) {
+    return false;
+  }
+  py::dict dtypes;
+  const py::module_ module = py::module_::import("torch");
+  for (std::size_t i = 0; i < kDtypes.size(); ++i) {
+    const py::object dtype = py::getattr(module, std::string(kDtypes[i].name).c_str(), py::none());
+    if (py::isinstance(dtype, dtype_type)) {  // older torch lacks some
+      dtypes[dtype] = py::int_(i);
+    }
+  }
+  Torch found;
+  found.no_dispatch = py::object(tensor.attr("__torch_dispatch__")).release().ptr();
+  found.is_neg = py::object(tensor.attr("is_neg")).release().ptr();
+  found.is_conj = py::object(tensor.attr("is_conj")).release().ptr();
+  found.exchange = find_exchange_api(tensor);
+  found.dtypes = dtypes.release().ptr();
+  found.parameter = py::object(parameter).release().ptr();
+  found.tensor = py::object(tensor).release().ptr();
+  found.intake = found.exchange != nullptr ? Intake::DlpackExchange : Intake::Attributes;
+  torch = found;
+  return true;
+}
+
+// A subclass whose __torch_dispatch__ does the work (FakeTensor, DTensor, quantized weights) holds its
+// data elsewhere; the memory of the wrapper itself is none, or not the value.
+void refuse_wrapper_subclass(py::handle value) {
+  if (is_plain_torch_tensor(value)) {
+    return;
+  }
+  const py::object dispatch = py::type::of(value).attr("__torch_dispatch__");
+  if (dispatch.ptr() != torch.no_dispatch) {
+    throw Unsupported{"a " + type_name(value) + ", a tensor subclass with __torch_dispatch__",
+                      "hash the plain tensor in it (such as .to_local() or .dequantize() gives)"};
+  }
+}
+
+bool flag(py::handle value, PyObject* method) {
+  PyObject* arguments[] = {value.ptr()};
+  PyObject* result = PyObject_Vectorcall(method, arguments, 1, nullptr);
+  if (result == nullptr) {
+    throw py::error_already_set();
+  }
+  const bool set = result == Py_True;
+  Py_DECREF(result);
+  return set;
+}
+
+// Throws Unsupported if the tensor is one that has no identity; returns if nothing is known against it.
+void refuse_without_memory(py::handle value) {
+  const auto text = [&](const char* attribute) -> std::string {
+    return py::str(py::getattr(value, attribute, py::str("unknown")));
+  };
+  const auto is = [&](const char* attribute) {
+    const py::object found = py::getattr(value, attribute, py::none());
+    return found.ptr() == Py_True;
+  };
+  const std::string type = "a " + type_name(value);
+  if (is("is_nested")) {
+    throw Unsupported{type + " that is nested", "hash the list that .unbind() gives"};
+  }
+  if (is("is_quantized")) {
+    throw Unsupported{type + " that is quantized", "hash .int_repr() with its scale and zero point"};
+  }
+  if (is("is_meta")) {
+    throw Unsupported{type + " on the meta device, which has no data", "hash the real tensor"};
+  }
+  const std::string layout = text("layout");
+  if (layout != "torch.strided" && layout != "unknown") {
+    throw Unsupported{type + " of layout " + layout, "call .to_dense() first"};
+  }
+}
+
+[[noreturn]] void refuse_dtype(py::handle value) {
+  throw Unsupported{"a " + type_name(value) + " of dtype " + dtype_text(value),
+                    "convert it to a dtype of identity v1, or view its bytes as uint8"};
+}
+
+const Dtype& read_dtype(py::handle value) {
+  PyObject* index = PyDict_GetItemWithError(torch.dtypes, py::object(value.attr("dtype")).ptr());
+  if (index == nullptr) {
+    refuse_dtype(value);
+  }
+  return kDtypes[PyLong_AsSize_t(index)];
+}
+
+// The data_ptr() of a tensor, or of its storage.
+std::uintptr_t read_data_ptr(py::handle owner, py::handle value) {
+  try {
+    return py::cast<std::uintptr_t>(owner.attr("data_ptr")());
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_RuntimeError)) {
+      throw;
+    }
+  }
+  throw Unsupported{"a " + type_name(value) + " whose memory was released, or that has none of its own",
+                    "hash it before its storage is resized, and outside of vmap, grad and other transforms"};
+}
+
+void read_by_attributes(py::handle value, TensorView& view) {
+  count(counters.attributes);
+  refuse_without_memory(value);
+  const Dtype& dtype = read_dtype(value);
+  const py::tuple shape = value.attr("shape");
+  const py::tuple strides = value.attr("stride")();
+  const std::size_t ndim = shape.size();
+  std::vector<std::int64_t> extents(ndim), steps(ndim);
+  for (std::size_t d = 0; d < ndim; ++d) {
+    extents[d] = py::cast<std::int64_t>(shape[d]);
+    steps[d] = py::cast<std::int64_t>(strides[d]);
+  }
+  view.set_layout(dtype, static_cast<int>(ndim), extents.data(), steps.data(), dtype.itemsize);
+  view.on_device = std::string(py::str(value.attr("device").attr("type"))) != "cpu";
+  const bool is_cuda = view.on_device && py::cast<bool>(value.attr("is_cuda"));
+  if (is_cuda) {
+    view.cuda_device = py::cast<int>(value.attr("device").attr("index"));
+  }
+  if (!view.on_device || is_cuda) {
+    view.data =
+        reinterpret_cast<const void*>(read_data_ptr(value, value));  // other devices may have no addresses
+  }
+}
+
+// False if this tensor cannot be read this way; the attributes then tell why.
+bool read_by_exchange(py::handle value, TensorView& view) {
+  dlpack::Tensor tensor;
+  if (torch.exchange->tensor_from_py_object_no_sync(value.ptr(), &tensor) != 0) {
+    PyErr_Clear();
+    return false;
+  }
+  view.set_dlpack(tensor, value);
+  if (view.dtype->itemsize == 1 && view.dtype->element_class == ElementClass::Integer) {
+    // torch exports its uint1 to uint7 and int1 to int7 as if they were uint8 and int8.
+    view.dtype = &read_dtype(value);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool is_torch_tensor(py::handle value) {
+  PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value.ptr()));
+  if (type == torch.tensor && type != nullptr) {
+    return true;
+  }
+  if (torch.tensor == nullptr && !find_torch()) {
+    return false;
+  }
+  return PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(torch.tensor)) != 0;
+}
+
+namespace {
+
+void read_memory(py::handle value, Intake intake, TensorView& view) {
+  if (intake != Intake::DlpackExchange || !read_by_exchange(value, view)) {
+    read_by_attributes(value, view);
+    hold_memory(value, view);  // other threads may have run between the attributes
+  }
+}
+
+}  // namespace
+
+bool is_plain_torch_tensor(py::handle value) {
+  PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value.ptr()));
+  return type != nullptr && (type == torch.tensor || type == torch.parameter);
+}
+
+bool read_torch(py::handle value, TensorView& view) {
+  if (!is_torch_tensor(value)) {
+    return false;
+  }
+  refuse_wrapper_subclass(value);
+  const Intake intake = forced != Intake::None ? forced : torch.intake;
+  if (intake == Intake::Dlpack) {
+    const py::object plain = value.attr("detach")().attr("resolve_conj")().attr("resolve_neg")();
+    view.temporary = true;
+    return read_dlpack(plain, view);
+  }
+  // Before the address is read: torch's methods release the GIL, and from the address to the end of the hash
+  // (or to hold_storage) no other thread may run, since it could assign `.data`.
+  const bool negate = flag(value, torch.is_neg);
+  read_memory(value, intake, view);
+  if (view.dtype->element_class == ElementClass::Complex) {
+    view.transform.conjugate = flag(value, torch.is_conj);
+    read_memory(value, intake, view);
+  }
+  view.transform.negate = negate;
+  if (negate && (view.dtype->element_class == ElementClass::Bool || view.dtype->name.starts_with("float8"))) {
+    throw Unsupported{"a " + type_name(value) + " of dtype " + dtype_text(value) +
+                          " with the negative bit, which torch itself cannot resolve",
+                      "hash the tensor that it is a view of"};
+  }
+  if (!view.on_device && view.bytes() > 0) {
+    // A released storage is null, and a view of it null plus an offset, which is no address of a heap.
+    if (reinterpret_cast<std::uintptr_t>(view.data) < (std::uintptr_t{1} << 32)) {
+      hold_memory(value, view);
+    }
+  }
+  return true;
+}
+
+// Keeps the memory of a torch tensor in place while the GIL is released: another thread may drop the last
+// reference or assign `.data`. Also refuses a tensor that its storage no longer holds, since
+// `untyped_storage().resize_()` shrinks without a word. (A resize in another thread *during* the call is a
+// data race in torch itself, and stays one.)
+void hold_storage(py::handle value, TensorView& view) {
+  view.owner = value.attr("untyped_storage")();
+  if (view.bytes() == 0) {
+    return;
+  }
+  const std::uintptr_t begin = read_data_ptr(view.owner, value);
+  const auto size = py::cast<std::uintptr_t>(view.owner.attr("nbytes")());
+  std::uintptr_t extent = view.dtype->itemsize;
+  for (std::size_t d = 0; d < view.shape().size(); ++d) {
+    extent += static_cast<std::uintptr_t>((view.shape()[d] - 1) * view.strides()[d]);
+  }
+  const auto data = reinterpret_cast<std::uintptr_t>(view.data);
+  if (data < begin || data + extent > begin + size) {
+    throw Unsupported{
+        "a " + type_name(value) + " that reaches beyond its storage of " + std::to_string(size) + " bytes",
+        "hash it before its storage is resized"};
+  }
+}
+
+const char* torch_intake() {
+  return name_of(forced != Intake::None ? forced : torch.intake);
+}
+
+void set_torch_intake(const std::string& name) {
+  if (torch.tensor == nullptr && !find_torch()) {
+    throw std::invalid_argument("torch was not imported yet: import it before choosing its intake");
+  }
+  if (name == "auto") {
+    forced = Intake::None;
+    return;
+  }
+  for (const Intake intake : {Intake::DlpackExchange, Intake::Attributes, Intake::Dlpack}) {
+    if (name == name_of(intake) && (intake != Intake::DlpackExchange || torch.exchange != nullptr)) {
+      forced = intake;
+      return;
+    }
+  }
+  throw std::invalid_argument(
+      "unknown or unavailable tensor intake '" + name +
+      "'; valid: 'auto', 'dlpack_c_exchange' (torch >= 2.10), 'attributes', 'dlpack'");
+}
+
+}  // namespace mmhash

@@ -1,0 +1,176 @@
+#include "values/pending.h"
+
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "intake/gil.h"
+#include "values/walk.h"
+
+// Memory that a GPU still reads
+// -----------------------------
+// Until the kernel is over, a PendingIdentity holds the tensor's storage, so nobody can use its memory for
+// something else. One that is dropped earlier must not wait, as it may be dropped by the garbage collector.
+// So it tells torch's allocator which stream uses the memory, as Tensor.record_stream() does, and lets go:
+// the allocator gives the block out again when that stream has come so far. Memory that is not the
+// allocator's (from another process, another library) is held in `abandoned` instead, until the kernel is
+// over and any other hash on a GPU is started or read.
+
+namespace mmhash {
+namespace {
+
+std::vector<std::unique_ptr<DeviceHash>>& abandoned() {
+  static auto* const list =
+      new std::vector<std::unique_ptr<DeviceHash>>;  // the interpreter may end before it
+  return *list;
+}
+
+void sweep() {
+  if (!abandoned().empty() && !cuda::forked()) {
+    std::erase_if(abandoned(), [](const auto& hash) { return hash->launch.done(); });
+  }
+}
+
+bool kept_by_allocator(const DeviceHash& hash) {
+  const auto stream = reinterpret_cast<std::uintptr_t>(hash.launch.stream());
+  try {
+    return py::cast<bool>(
+        py::module_::import("mmhash._device").attr("keep_until_done")(hash.storage, stream));
+  } catch (py::error_already_set&) {
+    return false;
+  }
+}
+
+void abandon(std::unique_ptr<DeviceHash> hash) {
+  if (!hash->launch.done() && !kept_by_allocator(*hash)) {
+    abandoned().push_back(std::move(hash));
+  }
+}
+
+}  // namespace
+
+PendingIdentity::PendingIdentity(py::handle value) {
+  sweep();
+  if (is_torch_tensor(value)) {
+    try {
+      TensorView view;
+      read_torch(value, view);
+      hash_ = start_device_hash(value, view);
+    } catch (const Unsupported&) {
+      // identity() says what is wrong
+    }
+  }
+  if (!hash_) {
+    digest_ = identity(value, false);
+  }
+}
+
+PendingIdentity::~PendingIdentity() {
+  if (!hash_) {
+    return;
+  }
+  if (cuda::forked()) {
+    hash_.release();  // its storage is a CUDA tensor's, which only the parent can free
+    return;
+  }
+  // This may run while an exception is being raised, which is not to be disturbed.
+  const py::error_scope scope;
+  abandon(std::move(hash_));
+}
+
+bool PendingIdentity::done() const {
+  return !hash_ || !error_.empty() || hash_->launch.done();
+}
+
+Digest PendingIdentity::result() {
+  sweep();
+  if (hash_ && error_.empty()) {
+    std::string error;
+    ++waiting_;
+    without_gil([&] {
+      try {
+        hash_->launch.wait();
+      } catch (const std::runtime_error& failed) {
+        error = failed.what();
+      }
+    });
+    --waiting_;
+    if (error.empty() && hash_) {
+      digest_ = hash_->digest();
+      if (waiting_ == 0) {  // the others look at the buffers that go with it
+        hash_.reset();
+      }
+    } else if (!error.empty()) {
+      error_ = error;
+    }
+  }
+  if (!error_.empty()) {
+    throw std::runtime_error(error_);
+  }
+  return digest_;
+}
+
+void define_pending(py::module_& m) {
+  py::class_<PendingIdentity>(m, "PendingIdentity", py::is_final(), R"(PendingIdentity()
+--
+
+An identity that is being computed.
+
+Made by identity_async(), which says what it holds and how long. Any thread may use it.
+
+>>> mmhash.PendingIdentity()
+Traceback (most recent call last):
+TypeError: mmhash._core.PendingIdentity: No constructor defined!
+)")
+      .def("done", &PendingIdentity::done, R"(done($self, /)
+--
+
+True if result() will not wait. Neither blocks nor asks the driver: a hash on the GPU reports by itself.
+
+>>> mmhash.identity_async(b"pixels").done()
+True
+)")
+      .def(
+          "result",
+          [](PendingIdentity& pending) {
+            const Digest digest = pending.result();
+            return py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
+          },
+          R"(result($self, /)
+--
+
+The identity, 16 bytes. Waits for it, without the GIL, where done() is False; gives the same each time.
+
+Raises RuntimeError if CUDA reports an error, be it of an earlier kernel, or in a forked child.
+
+>>> mmhash.identity_async(b"pixels").result() == mmhash.identity(b"pixels")
+True
+)");
+  m.def(
+      "identity_async", [](py::handle value) { return std::make_unique<PendingIdentity>(value); },
+      py::arg("value"), py::pos_only(), R"(identity_async($module, value, /)
+--
+
+Starts computing identity(value) and returns a PendingIdentity, whose result() is it.
+
+For a tensor on a CUDA device the hash is enqueued on the device's current stream and nothing is waited for: it
+sees what was enqueued on that stream before, and what is enqueued after it may overwrite the tensor. Any number
+may be pending. Each holds the tensor's memory and about 50 KB of buffers, which are used again, until its result
+is read or it is dropped. Dropping one never waits.
+
+The identity of any other value (on the CPU, nested, empty, or of a tensor that has to be copied from its device)
+is computed before this returns, since its memory could change. The cache is neither asked nor filled.
+
+Raises what identity() raises, and RuntimeError while a CUDA graph is being captured; what goes wrong on the GPU
+is raised by result().
+
+>>> pending = mmhash.identity_async(b"pixels")
+>>> pending.result() == mmhash.identity(b"pixels")
+True
+>>> mmhash.identity_async({1, 2})
+Traceback (most recent call last):
+TypeError: no identity for value: a set; expected None, a number, ...
+)");
+}
+
+}  // namespace mmhash

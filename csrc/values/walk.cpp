@@ -1,0 +1,242 @@
+#include "values/walk.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "identity/frame.h"
+#include "intake/tensor_view.h"
+#include "values/leaf.h"
+
+namespace mmhash {
+namespace {
+
+// A list, tuple, mapping or image whose parts are being hashed.
+struct Level {
+  char kind;
+  py::object source;                 // to notice a value that contains itself
+  py::tuple parts;                   // a snapshot; of a mapping: key, value, key, value, ...
+  std::vector<std::byte> header;     // what stands in the frame before the identities
+  std::vector<Digest> identities{};  // of the parts so far: its size is the index of the next part
+};
+
+template <typename T>
+void append(std::vector<std::byte>& bytes, const T* data, std::size_t count) {
+  const auto* first = reinterpret_cast<const std::byte*>(data);
+  bytes.insert(bytes.end(), first, first + count * sizeof(T));
+}
+
+std::vector<std::byte> count_header(std::uint64_t count) {
+  std::vector<std::byte> header;
+  append(header, &count, 1);
+  return header;
+}
+
+bool is_mapping(py::handle value) {
+  if (PyDict_Check(value.ptr())) {
+    return true;
+  }
+  // No initializer: another thread would wait for it with the GIL, which the import gives up.
+  static PyObject* mapping = nullptr;
+  if (mapping == nullptr) {
+    mapping = py::object(py::module_::import("collections.abc").attr("Mapping")).release().ptr();
+  }
+  const int is = PyObject_IsInstance(value.ptr(), mapping);
+  if (is < 0) {
+    throw py::error_already_set();
+  }
+  return is == 1;
+}
+
+bool is_image(py::handle value) {
+  static PyObject* image = nullptr;  // PIL.Image.Image, kept for ever once some other code imported it
+  if (image == nullptr) {
+    image = if_imported("PIL.Image", "Image").release().ptr();
+  }
+  return image != nullptr && PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(image)) != 0;
+}
+
+Level image_level(py::handle image) {
+  image.attr("load")();  // a lazily opened file knows its final palette and size only now
+  const std::string mode = py::str(image.attr("mode"));
+  const py::tuple size = image.attr("size");
+  std::vector<std::byte> header{static_cast<std::byte>(mode.size())};
+  append(header, mode.data(), mode.size());
+  for (const py::handle side : size) {
+    const auto extent = py::cast<std::uint64_t>(side);
+    append(header, &extent, 1);
+  }
+  py::object palette = image.attr("palette");
+  if (!palette.is_none()) {
+    palette = py::make_tuple(palette.attr("mode"), palette.attr("tobytes")());
+  }
+  const py::object transparency = image.attr("info").attr("get")("transparency");
+  return {'P', py::reinterpret_borrow<py::object>(image),
+          py::make_tuple(palette, transparency, image.attr("tobytes")()), std::move(header)};
+}
+
+Level mapping_level(py::handle mapping) {
+  const auto items = py::reinterpret_steal<py::object>(PyMapping_Items(mapping.ptr()));
+  if (!items) {
+    throw py::error_already_set();
+  }
+  const py::list pairs(items);
+  py::tuple parts(2 * pairs.size());
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    const py::object pair = pairs[i];
+    if (!PyTuple_Check(pair.ptr()) || PyTuple_GET_SIZE(pair.ptr()) != 2) {
+      throw Unsupported{
+          "a " + type_name(mapping) + " whose items() gives a " + type_name(pair) + " instead of a pair",
+          "hash dict(value)"};
+    }
+    parts[2 * i] = py::handle(PyTuple_GET_ITEM(pair.ptr(), 0));
+    parts[2 * i + 1] = py::handle(PyTuple_GET_ITEM(pair.ptr(), 1));
+  }
+  return {'M', py::reinterpret_borrow<py::object>(mapping), parts, count_header(pairs.size())};
+}
+
+Level sequence_level(py::handle sequence) {
+  const bool is_tuple = PyTuple_Check(sequence.ptr());
+  const auto parts = is_tuple ? py::reinterpret_borrow<py::tuple>(sequence)
+                              : py::reinterpret_steal<py::tuple>(PyList_AsTuple(sequence.ptr()));
+  if (!parts) {
+    throw py::error_already_set();
+  }
+  return {'L', py::reinterpret_borrow<py::object>(sequence), parts, count_header(parts.size())};
+}
+
+// The rest of the kinds: true and a level for a value with parts, false and a digest for a buffer.
+bool open_level(py::handle value, std::vector<Level>& levels, Digest& digest, bool use_cache) {
+  if (is_image(value)) {
+    levels.push_back(image_level(value));
+  } else if (is_mapping(value)) {
+    levels.push_back(mapping_level(value));
+  } else if (PyList_Check(value.ptr()) || PyTuple_Check(value.ptr())) {
+    levels.push_back(sequence_level(value));
+  } else if (hash_buffer(value, digest, use_cache)) {
+    return false;
+  } else {
+    throw Unsupported{"a " + type_name(value),
+                      "expected None, a number, a str, bytes, a tensor, an array, a PIL image, or a "
+                      "list, tuple or mapping of these; convert it to one"};
+  }
+  return true;
+}
+
+Digest close_level(const Level& level) {
+  if (level.kind != 'M') {
+    return hash_frame(level.kind, level.header, level.identities);
+  }
+  std::vector<std::array<Digest, 2>> entries(level.identities.size() / 2);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    entries[i] = {level.identities[2 * i], level.identities[2 * i + 1]};
+  }
+  std::sort(entries.begin(), entries.end());
+  std::vector<Digest> sorted;
+  for (const auto& [key, mapped] : entries) {
+    sorted.push_back(key);
+    sorted.push_back(mapped);
+  }
+  return hash_frame(level.kind, level.header, sorted);
+}
+
+std::string key_text(py::handle key) {
+  if (!PyUnicode_CheckExact(key.ptr()) && !PyLong_CheckExact(key.ptr())) {
+    return "<" + type_name(key) + ">";  // its repr could be anything
+  }
+  std::string text;
+  try {
+    text = py::str(py::repr(key).attr("encode")("ascii", "backslashreplace").attr("decode")());
+  } catch (py::error_already_set&) {
+    return "<" + type_name(key) + ">";  // such as an int of more digits than Python converts
+  }
+  if (text.front() == '\'' && text.find('"') == std::string::npos) {
+    text.front() = text.back() = '"';
+  }
+  return text.size() <= 60 ? text : text.substr(0, 60) + "...";
+}
+
+// Where the part that is being hashed stands: value["images"][3].
+std::string location(const std::vector<Level>& levels) {
+  std::string path = "value";
+  for (const Level& level : levels) {
+    const std::size_t index = level.identities.size();
+    if (level.kind == 'L') {
+      path += "[" + std::to_string(index) + "]";
+    } else if (level.kind == 'P') {
+      constexpr const char* kParts[] = {".palette", ".info[\"transparency\"]", ".tobytes()"};
+      path += kParts[std::min<std::size_t>(index, 2)];
+    } else {
+      const py::handle key(
+          PyTuple_GET_ITEM(level.parts.ptr(), static_cast<Py_ssize_t>(index & ~std::size_t{1})));
+      path += index % 2 == 0 ? ".keys(): " + key_text(key) : "[" + key_text(key) + "]";
+    }
+  }
+  constexpr std::size_t kEnd = 100;
+  return path.size() <= 2 * kEnd ? path : path.substr(0, kEnd) + " ... " + path.substr(path.size() - kEnd);
+}
+
+void check_nesting(const std::vector<Level>& levels) {
+  const py::object& newest = levels.back().source;
+  // An image and its palette's pair are part of a leaf.
+  std::size_t depth = levels.size();
+  if (levels.back().kind == 'P') {
+    depth -= 1;
+  } else if (levels.size() >= 2 && levels[levels.size() - 2].kind == 'P') {
+    depth -= 2;
+  }
+  if (depth > kMaxDepth) {
+    throw py::value_error("expected at most " + std::to_string(kMaxDepth) +
+                          " lists and mappings within each other, found more; flatten the value");
+  }
+  for (std::size_t i = 0; i + 1 < levels.size(); ++i) {
+    if (levels[i].source.is(newest)) {
+      throw py::value_error("the value contains itself: the " + type_name(newest) + " at nesting level " +
+                            std::to_string(i) + " is found again at level " +
+                            std::to_string(levels.size() - 1) + "; break the cycle");
+    }
+  }
+}
+
+Digest walk(py::handle value, std::vector<Level>& levels, bool use_cache) {
+  Digest digest;
+  for (;;) {
+    bool done = hash_leaf(value, digest, use_cache) || !open_level(value, levels, digest, use_cache);
+    if (!done) {
+      check_nesting(levels);
+    }
+    for (;;) {
+      if (done && levels.empty()) {
+        return digest;
+      }
+      Level& level = levels.back();
+      if (done) {
+        level.identities.push_back(digest);
+      }
+      if (level.identities.size() < level.parts.size()) {
+        value = PyTuple_GET_ITEM(level.parts.ptr(), static_cast<Py_ssize_t>(level.identities.size()));
+        break;
+      }
+      digest = close_level(level);
+      levels.pop_back();
+      done = true;
+    }
+  }
+}
+
+}  // namespace
+
+Digest identity(py::handle value, bool use_cache) {
+  // The levels stand on the heap, so that no depth of nesting can exhaust the stack of the thread.
+  std::vector<Level> levels;
+  try {
+    return walk(value, levels, use_cache);
+  } catch (const Unsupported& unsupported) {
+    throw py::type_error("no identity for " + location(levels) + ": " + unsupported.what + "; " +
+                         unsupported.remedy);
+  }
+}
+
+}  // namespace mmhash
