@@ -14,6 +14,7 @@
 #include "cache/watch.h"
 #include "devices/device_hash.h"
 #include "identity/thread_pool.h"
+#include "identity/tree.h"
 #include "intake/counters.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
@@ -24,8 +25,8 @@
 namespace mmhash {
 namespace {
 
-py::bytes to_bytes(const Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+py::bytes to_bytes(const Algorithm& algorithm, const Digest& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), algorithm.digest_bytes};
 }
 
 // Most significant byte first, from the first `count` bytes of a digest.
@@ -38,7 +39,7 @@ std::uint64_t big_endian_64(const std::uint8_t* bytes) {
 }
 
 py::object identity_bytes(py::handle value, bool use_cache) {
-  return to_bytes(identity(value, use_cache));
+  return to_bytes(xxh3(), identity(value, {xxh3(), use_cache}));
 }
 
 py::object feature_hash(py::handle feature, bool use_cache) {
@@ -47,7 +48,7 @@ py::object feature_hash(py::handle feature, bool use_cache) {
         "hash_feature expected a feature (tensor, array, buffer, or a nested list of them), found None; "
         "pass the item's feature or its precomputed embeddings");
   }
-  return py::int_(big_endian_64(identity(feature, use_cache).data()));
+  return py::int_(big_endian_64(identity(feature, {xxh3(), use_cache}).data()));
 }
 
 // The arguments of (value, /, *, cache=True).
@@ -167,7 +168,7 @@ std::uint64_t py_xxh3_64(py::handle data, py::handle seed) {
 
 py::int_ py_xxh3_128(py::handle data, py::handle seed) {
   const std::uint64_t number = to_seed(seed);
-  Digest digest;
+  Xxh3Digest digest;
   with_contiguous_bytes(data, [&](const std::byte* bytes, std::size_t size) {
     kernel().hash128(bytes, size, number, digest.data());
   });
@@ -409,10 +410,14 @@ True
   m.def("forget_owner", &forget_owner);
   m.def("data_pointer", &data_pointer,
         "The address that hashing would read in place, or 0 if it would gather.");
-  m.def("identity_from_pieces",
-        [](const std::string& dtype, const py::tuple& shape, const py::iterable& pieces) {
-          return to_bytes(identity_from_pieces(dtype, shape, pieces));
-        });
+  m.def(
+      "identity_from_pieces",
+      [](const std::string& dtype, const py::tuple& shape, const py::iterable& pieces,
+         const std::string& algorithm) {
+        const Algorithm& found = find_algorithm(algorithm);
+        return to_bytes(found, identity_from_pieces(found, dtype, shape, pieces));
+      },
+      py::arg("dtype"), py::arg("shape"), py::arg("pieces"), py::arg("algorithm") = "xxh3");
 }
 
 }  // namespace mmhash

@@ -63,14 +63,16 @@
 #include <utility>
 #include <vector>
 
-#include "identity/tree.h"
+#include "algorithms/xxh3/dispatch.h"
+#include "identity/algorithm.h"
 
 namespace mmhash {
 
 struct CacheKey {
-  std::uint64_t owner = 0;  // address of the object that the memory lives and dies with
-  std::uint64_t data = 0;   // address of the first element
-  Digest layout{};          // XXH3-128 of dtype, lazy bits, shape and strides
+  std::uint64_t owner = 0;               // address of the object that the memory lives and dies with
+  std::uint64_t data = 0;                // address of the first element
+  Xxh3Digest layout{};                   // XXH3-128 of dtype, lazy bits, shape and strides
+  const Algorithm* algorithm = nullptr;  // that made the digest
   bool operator==(const CacheKey&) const = default;
 };
 

@@ -5,6 +5,7 @@
 
 #include "cache/cache.h"
 #include "cache/watch.h"
+#include "identity/tree.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
 
@@ -87,12 +88,12 @@ Digest compute_once(py::handle value, const TensorView& view, const Subject& sub
 }
 
 template <typename Compute>
-Digest through_cache(py::handle value, TensorView& view, bool use_cache, Compute compute) {
-  if (!use_cache || view.bytes() < kCacheMinBytes || !cache().enabled()) {
+Digest through_cache(py::handle value, TensorView& view, const Algorithm& algorithm, Compute compute) {
+  if (view.bytes() < kCacheMinBytes || !cache().enabled()) {
     return compute();
   }
   Subject subject;
-  if (!identify(value, view, subject)) {
+  if (!identify(value, view, algorithm, subject)) {
     cache().bypass();
     return compute();
   }

@@ -93,7 +93,7 @@ bool read_version(py::handle tensor, std::uint64_t& version) {
   return true;
 }
 
-Digest layout_digest(const TensorView& view, bool buffer) {
+Xxh3Digest layout_digest(const TensorView& view, bool buffer) {
   // Exact and unambiguous; hashed only so that a key has one size.
   std::uint8_t bytes[8 + 2 * 8 * kMaxDims];
   const Transform& transform = view.transform;
@@ -227,7 +227,7 @@ void release_one(const Watch& watch) noexcept {
 
 }  // namespace
 
-bool identify(py::handle value, const TensorView& view, Subject& subject) {
+bool identify(py::handle value, const TensorView& view, const Algorithm& algorithm, Subject& subject) {
   if (view.temporary || (is_torch_tensor(value) && !is_plain_torch_tensor(value))) {
     return false;  // a subclass may have overridden what the proof rests on
   }
@@ -244,6 +244,7 @@ bool identify(py::handle value, const TensorView& view, Subject& subject) {
   }
   subject.key.owner = address(subject.owner.ptr());
   subject.key.data = address(view.data);
+  subject.key.algorithm = &algorithm;
   subject.key.layout = layout_digest(view, !subject.torch && !is_numpy_array(value));
   return subject.key.data != 0;
 }

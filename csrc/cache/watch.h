@@ -24,7 +24,7 @@ struct Subject {
 };
 
 // Who the value is. False if it cannot be recognised later: its identity is then computed each time.
-bool identify(py::handle value, const TensorView& view, Subject& subject);
+bool identify(py::handle value, const TensorView& view, const Algorithm& algorithm, Subject& subject);
 
 // True if an entry with this watch holds for the subject that found it.
 bool is_current(const Watch& watch, const Subject& subject);

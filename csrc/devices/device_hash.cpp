@@ -68,8 +68,9 @@ bool is_empty(const TensorView& view) {
 // Calls `go(device, payload, stream)` without the GIL, which enqueues the hash or returns nothing. False if
 // the tensor has to be copied.
 template <typename F>
-bool on_gpu(py::handle value, TensorView& view, F go) {
-  if (view.cuda_device < 0 || view.temporary || copies_forced || !is_torch_tensor(value)) {
+bool on_gpu(py::handle value, TensorView& view, const Algorithm& algorithm, F go) {
+  if (!cuda::Launch::folds(algorithm) || view.cuda_device < 0 || view.temporary || copies_forced ||
+      !is_torch_tensor(value)) {
     return false;
   }
   try {
@@ -92,48 +93,48 @@ bool on_gpu(py::handle value, TensorView& view, F go) {
   }
 }
 
-Digest copied_digest(const py::object& tensor) {
+Digest copied_digest(const py::object& tensor, const Algorithm& algorithm) {
   count(counters.device_copies);
   if (path == Path::None && copies_forced) {
     path = Path::PinnedCopy;
   }
   // The one place that calls up into Python: a device's memory is the framework's business.
-  const std::string bytes =
-      py::cast<py::bytes>(py::module_::import("mmhash._device").attr("identity")(tensor));
-  Digest digest;
-  std::copy_n(bytes.begin(), digest.size(), digest.begin());
+  const std::string bytes = py::cast<py::bytes>(
+      py::module_::import("mmhash._device").attr("identity")(tensor, std::string(algorithm.name)));
+  Digest digest{};
+  std::copy_n(bytes.begin(), algorithm.digest_bytes, digest.begin());
   return digest;
 }
 
-Digest frame_digest(const Dtype& dtype, std::span<const std::int64_t> shape,
+Digest frame_digest(const Algorithm& algorithm, const Dtype& dtype, std::span<const std::int64_t> shape,
                     std::span<const std::byte> folded) {
   Frame frame(dtype, shape);
   frame.raw(folded.data(), folded.size());
-  return frame.digest();
+  return frame.digest(algorithm);
 }
 
-Digest torch_digest(const py::object& tensor, TensorView& view) {
+Digest torch_digest(const py::object& tensor, TensorView& view, const Algorithm& algorithm) {
   if (is_empty(view)) {
-    return frame_digest(*view.dtype, view.shape(), {});
+    return frame_digest(algorithm, *view.dtype, view.shape(), {});
   }
   Digest digest;
   const bool hashed =
-      on_gpu(tensor, view, [&](cuda::Device& device, const Payload& payload, cuda::Stream stream) {
+      on_gpu(tensor, view, algorithm, [&](cuda::Device& device, const Payload& payload, cuda::Stream stream) {
         auto launch = cuda::Launch::start(device, payload, stream);
         if (launch) {
           launch->wait();
-          digest = frame_digest(*view.dtype, view.shape(), launch->folded());
+          digest = frame_digest(algorithm, *view.dtype, view.shape(), launch->folded());
         }
         return launch.has_value();
       });
-  return hashed ? digest : copied_digest(tensor);
+  return hashed ? digest : copied_digest(tensor, algorithm);
 }
 
 }  // namespace
 
-Digest device_digest(py::handle value, TensorView& view) {
+Digest device_digest(py::handle value, TensorView& view, const Algorithm& algorithm) {
   if (is_torch_tensor(value)) {
-    return torch_digest(py::reinterpret_borrow<py::object>(value), view);
+    return torch_digest(py::reinterpret_borrow<py::object>(value), view, algorithm);
   }
   py::object tensor;
   try {
@@ -145,18 +146,19 @@ Digest device_digest(py::handle value, TensorView& view) {
   }
   TensorView taken_over;
   read_torch(tensor, taken_over);
-  return torch_digest(tensor, taken_over);
+  return torch_digest(tensor, taken_over, algorithm);
 }
 
-std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view) {
+std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view,
+                                              const Algorithm& algorithm) {
   if (is_empty(view)) {
     return nullptr;
   }
   std::unique_ptr<DeviceHash> hash;
-  on_gpu(value, view, [&](cuda::Device& device, const Payload& payload, cuda::Stream stream) {
+  on_gpu(value, view, algorithm, [&](cuda::Device& device, const Payload& payload, cuda::Stream stream) {
     auto launch = cuda::Launch::start(device, payload, stream);
     if (launch) {
-      hash = std::make_unique<DeviceHash>(std::move(*launch));
+      hash = std::make_unique<DeviceHash>(std::move(*launch), algorithm);
     }
     return launch.has_value();
   });
@@ -169,7 +171,7 @@ std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view
 }
 
 Digest DeviceHash::digest() const {
-  return frame_digest(*dtype, shape, launch.folded());
+  return frame_digest(algorithm, *dtype, shape, launch.folded());
 }
 
 const char* device_path() {

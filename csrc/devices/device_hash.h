@@ -10,27 +10,28 @@
 #include <vector>
 
 #include "devices/cuda/launch.h"
-#include "identity/tree.h"
+#include "identity/algorithm.h"
 #include "intake/tensor_view.h"
 
 namespace mmhash {
 
 // `value` is what `view` was read from. Raises RuntimeError while a CUDA graph is being captured.
-Digest device_digest(py::handle value, TensorView& view);
+Digest device_digest(py::handle value, TensorView& view, const Algorithm& algorithm);
 
 // A tensor on a CUDA device whose hash has been enqueued. Holds its memory; made and destroyed with the GIL.
 struct DeviceHash {
-  explicit DeviceHash(cuda::Launch&& started) : launch(std::move(started)) {}
+  DeviceHash(cuda::Launch&& started, const Algorithm& used) : launch(std::move(started)), algorithm(used) {}
   Digest digest() const;  // once the launch is done
 
   cuda::Launch launch;
+  const Algorithm& algorithm;
   py::object storage{};
   const Dtype* dtype = nullptr;
   std::vector<std::int64_t> shape{};
 };
 
 // Null if the tensor is not on a CUDA device, is empty, or has to be copied to be hashed.
-std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view);
+std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view, const Algorithm& algorithm);
 
 // How CUDA tensors are hashed: "cuda_kernel" or "pinned_copy"; "none" until the first was seen. And why they
 // have to be copied, or "".

@@ -49,19 +49,19 @@ void abandon(std::unique_ptr<DeviceHash> hash) {
 
 }  // namespace
 
-PendingIdentity::PendingIdentity(py::handle value) {
+PendingIdentity::PendingIdentity(py::handle value, const Algorithm& algorithm) : algorithm_(algorithm) {
   sweep();
   if (is_torch_tensor(value)) {
     try {
       TensorView view;
       read_torch(value, view);
-      hash_ = start_device_hash(value, view);
+      hash_ = start_device_hash(value, view, algorithm);
     } catch (const Unsupported&) {
       // identity() says what is wrong
     }
   }
   if (!hash_) {
-    digest_ = identity(value, false);
+    digest_ = identity(value, {algorithm, false});
   }
 }
 
@@ -134,7 +134,7 @@ True
           "result",
           [](PendingIdentity& pending) {
             const Digest digest = pending.result();
-            return py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
+            return py::bytes(reinterpret_cast<const char*>(digest.data()), pending.algorithm().digest_bytes);
           },
           R"(result($self, /)
 --
@@ -147,7 +147,7 @@ Raises RuntimeError if CUDA reports an error, be it of an earlier kernel, or in 
 True
 )");
   m.def(
-      "identity_async", [](py::handle value) { return std::make_unique<PendingIdentity>(value); },
+      "identity_async", [](py::handle value) { return std::make_unique<PendingIdentity>(value, xxh3()); },
       py::arg("value"), py::pos_only(), R"(identity_async($module, value, /)
 --
 
