@@ -1,4 +1,4 @@
-"""Types of the native module. Documentation is in its docstrings (csrc/module.cpp)."""
+"""Types of the native module. Documentation is in its docstrings (csrc/docstrings.h)."""
 
 from collections.abc import Iterable
 from typing import final

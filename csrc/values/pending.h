@@ -33,7 +33,4 @@ class PendingIdentity {
   unsigned waiting_ = 0;  // threads in result()
 };
 
-// Adds PendingIdentity and identity_async() to the module.
-void define_pending(py::module_& m);
-
 }  // namespace mmhash
