@@ -39,7 +39,7 @@ Digest digest_of(Frame& frame, const Payload& payload) {
 }
 
 Digest tensor_digest(py::handle value, TensorView& view) {
-  if (view.on_device) {
+  if (!view.device.is_host()) {
     return device_digest(value, view);
   }
   if (view.bytes() >= kHoldBytes) {
