@@ -11,7 +11,8 @@
 
 #include "algorithms/xxh3/dispatch.h"
 #include "cache/cache.h"
-#include "cache/watch.h"
+#include "cache/owners.h"
+#include "cache/validity.h"
 #include "devices/device_hash.h"
 #include "docstrings.h"
 #include "identity/thread_pool.h"
@@ -103,7 +104,7 @@ void read_contiguous(py::handle data, TensorView& view) {
     if (!read_tensor(data, view) && !read_buffer(data, view)) {
       throw Unsupported{"a " + type_name(data), "encode a str to bytes; use identity() for other values"};
     }
-    if (view.on_device) {
+    if (!view.device.is_host()) {
       throw Unsupported{"a " + type_name(data) + " that is not on the CPU",
                         "call .cpu() first, or use identity()"};
     }

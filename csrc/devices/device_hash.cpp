@@ -9,6 +9,7 @@
 #include "identity/frame.h"
 #include "intake/counters.h"
 #include "intake/gil.h"
+#include "intake/torch_names.h"
 
 namespace mmhash {
 namespace {
@@ -25,18 +26,7 @@ std::string& reason() {
 
 // torch's current stream of a device. What the caching allocator hands out is used in its order.
 cuda::Stream current_stream(int device) {
-  static PyObject* raw_stream = nullptr;  // no initializer: another thread would wait for it with the GIL
-  if (raw_stream == nullptr) {
-    raw_stream =
-        py::object(py::module_::import("torch._C").attr("_cuda_getCurrentRawStream")).release().ptr();
-  }
-  const py::int_ ordinal(device);
-  PyObject* arguments[] = {ordinal.ptr()};
-  const auto stream =
-      py::reinterpret_steal<py::object>(PyObject_Vectorcall(raw_stream, arguments, 1, nullptr));
-  if (!stream) {
-    throw py::error_already_set();
-  }
+  const auto stream = call_torch(torch_names.current_raw_stream, py::int_(device));
   return reinterpret_cast<cuda::Stream>(PyLong_AsVoidPtr(stream.ptr()));
 }
 
@@ -69,7 +59,7 @@ bool is_empty(const TensorView& view) {
 // the tensor has to be copied.
 template <typename F>
 bool on_gpu(py::handle value, TensorView& view, const Algorithm& algorithm, F go) {
-  if (!cuda::Launch::folds(algorithm) || view.cuda_device < 0 || view.temporary || copies_forced ||
+  if (!cuda::Launch::folds(algorithm) || !view.device.is_cuda() || view.temporary || copies_forced ||
       !is_torch_tensor(value)) {
     return false;
   }
@@ -77,8 +67,8 @@ bool on_gpu(py::handle value, TensorView& view, const Algorithm& algorithm, F go
     if (!view.owner) {
       hold_storage(value, view);  // from here on other threads may run
     }
-    cuda::Device& device = opened(view.cuda_device);
-    const cuda::Stream stream = current_stream(view.cuda_device);
+    cuda::Device& device = opened(view.device.index);
+    const cuda::Stream stream = current_stream(view.device.index);
     const Payload payload = view.payload();
     bool started = false;
     without_gil([&] { started = go(device, payload, stream); });

@@ -40,7 +40,7 @@ Digest digest_of(const Algorithm& algorithm, Frame& frame, const Payload& payloa
 }
 
 Digest tensor_digest(py::handle value, TensorView& view, const Algorithm& algorithm) {
-  if (view.on_device) {
+  if (!view.device.is_host()) {
     return device_digest(value, view, algorithm);
   }
   if (view.bytes() >= kHoldBytes) {
