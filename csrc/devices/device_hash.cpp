@@ -1,22 +1,21 @@
 #include "devices/device_hash.h"
 
-#include <algorithm>
-#include <optional>
 #include <stdexcept>
 #include <utility>
-#include <vector>
 
+#include "devices/cuda/backend.h"
+#include "devices/python_side.h"
 #include "identity/frame.h"
 #include "intake/counters.h"
 #include "intake/gil.h"
-#include "intake/torch_names.h"
 
 namespace mmhash {
 namespace {
 
 // All guarded by the GIL.
-enum class Path { None, CudaKernel, PinnedCopy };
-Path path = Path::None;
+constexpr const char* kNone = "none";
+constexpr const char* kPinnedCopy = "pinned_copy";
+const char* path = kNone;
 bool copies_forced = false;
 
 std::string& reason() {
@@ -24,76 +23,44 @@ std::string& reason() {
   return *text;
 }
 
-// torch's current stream of a device. What the caching allocator hands out is used in its order.
-cuda::Stream current_stream(int device) {
-  const auto stream = call_torch(torch_names.current_raw_stream, py::int_(device));
-  return reinterpret_cast<cuda::Stream>(PyLong_AsVoidPtr(stream.ptr()));
-}
-
-cuda::Device& opened(int ordinal) {
-  if (cuda::Device* device = cuda::Device::find(ordinal)) {
-    return *device;
-  }
-  std::vector<std::string> libraries;
-  for (const py::handle library : py::module_::import("mmhash._device").attr("nvrtc_libraries")()) {
-    libraries.push_back(py::cast<std::string>(library));
-  }
-  cuda::Device* device = nullptr;
-  without_gil([&] { device = &cuda::Device::open(ordinal, libraries); });
-  return *device;
-}
-
 void note_unavailable(const char* what) {
-  path = Path::PinnedCopy;
+  path = kPinnedCopy;
   if (reason() != what) {
     reason() = what;
-    py::module_::import("mmhash._device").attr("warn_of_copies")(what);
+    python_side::warn_of_copies(what);
   }
 }
 
-bool is_empty(const TensorView& view) {
-  return view.bytes() == 0;
-}
-
-// Calls `go(device, payload, stream)` without the GIL, which enqueues the hash or returns nothing. False if
-// the tensor has to be copied.
-template <typename F>
-bool on_gpu(py::handle value, TensorView& view, const Algorithm& algorithm, F go) {
-  if (!cuda::Launch::folds(algorithm) || !view.device.is_cuda() || view.temporary || copies_forced ||
+// Null if the tensor has to be copied.
+std::unique_ptr<DeviceFold> start_fold(py::handle value, TensorView& view, const Algorithm& algorithm) {
+  Backend* backend = backend_of(view.device);
+  if (backend == nullptr || !backend->folds(algorithm) || view.temporary || copies_forced ||
       !is_torch_tensor(value)) {
-    return false;
+    return nullptr;
   }
   try {
     if (!view.owner) {
       hold_storage(value, view);  // from here on other threads may run
     }
-    cuda::Device& device = opened(view.device.index);
-    const cuda::Stream stream = current_stream(view.device.index);
     const Payload payload = view.payload();
-    bool started = false;
-    without_gil([&] { started = go(device, payload, stream); });
-    if (started && !payload.in_place()) {
+    std::unique_ptr<DeviceFold> fold = backend->start(payload, view.device.index);
+    if (fold && !payload.in_place()) {
       count(counters.gathered);
     }
-    path = Path::CudaKernel;
-    return started;
-  } catch (const cuda::Unavailable& unavailable) {
+    path = backend->path();
+    return fold;
+  } catch (const Unavailable& unavailable) {
     note_unavailable(unavailable.what());
-    return false;
+    return nullptr;
   }
 }
 
 Digest copied_digest(const py::object& tensor, const Algorithm& algorithm) {
   count(counters.device_copies);
-  if (path == Path::None && copies_forced) {
-    path = Path::PinnedCopy;
+  if (path == kNone && copies_forced) {
+    path = kPinnedCopy;
   }
-  // The one place that calls up into Python: a device's memory is the framework's business.
-  const std::string bytes = py::cast<py::bytes>(
-      py::module_::import("mmhash._device").attr("identity")(tensor, std::string(algorithm.name)));
-  Digest digest{};
-  std::copy_n(bytes.begin(), algorithm.digest_bytes, digest.begin());
-  return digest;
+  return python_side::copied_identity(tensor, algorithm);
 }
 
 Digest frame_digest(const Algorithm& algorithm, const Dtype& dtype, std::span<const std::int64_t> shape,
@@ -104,23 +71,22 @@ Digest frame_digest(const Algorithm& algorithm, const Dtype& dtype, std::span<co
 }
 
 Digest torch_digest(const py::object& tensor, TensorView& view, const Algorithm& algorithm) {
-  if (is_empty(view)) {
+  if (view.bytes() == 0) {
     return frame_digest(algorithm, *view.dtype, view.shape(), {});
   }
-  Digest digest;
-  const bool hashed =
-      on_gpu(tensor, view, algorithm, [&](cuda::Device& device, const Payload& payload, cuda::Stream stream) {
-        auto launch = cuda::Launch::start(device, payload, stream);
-        if (launch) {
-          launch->wait();
-          digest = frame_digest(algorithm, *view.dtype, view.shape(), launch->folded());
-        }
-        return launch.has_value();
-      });
-  return hashed ? digest : copied_digest(tensor, algorithm);
+  const std::unique_ptr<DeviceFold> fold = start_fold(tensor, view, algorithm);
+  if (!fold) {
+    return copied_digest(tensor, algorithm);
+  }
+  without_gil([&] { fold->wait(); });
+  return frame_digest(algorithm, *view.dtype, view.shape(), fold->folded());
 }
 
 }  // namespace
+
+Backend* backend_of(Device device) {
+  return device.is_cuda() ? &cuda::backend() : nullptr;
+}
 
 Digest device_digest(py::handle value, TensorView& view, const Algorithm& algorithm) {
   if (is_torch_tensor(value)) {
@@ -141,35 +107,28 @@ Digest device_digest(py::handle value, TensorView& view, const Algorithm& algori
 
 std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view,
                                               const Algorithm& algorithm) {
-  if (is_empty(view)) {
+  if (view.bytes() == 0) {
     return nullptr;
   }
-  std::unique_ptr<DeviceHash> hash;
-  on_gpu(value, view, algorithm, [&](cuda::Device& device, const Payload& payload, cuda::Stream stream) {
-    auto launch = cuda::Launch::start(device, payload, stream);
-    if (launch) {
-      hash = std::make_unique<DeviceHash>(std::move(*launch), algorithm);
-    }
-    return launch.has_value();
-  });
-  if (hash) {
-    hash->storage = view.owner;
-    hash->dtype = view.dtype;
-    hash->shape.assign(view.shape().begin(), view.shape().end());
+  std::unique_ptr<DeviceFold> fold = start_fold(value, view, algorithm);
+  if (!fold) {
+    return nullptr;
   }
+  auto hash = std::make_unique<DeviceHash>();
+  hash->fold = std::move(fold);
+  hash->algorithm = &algorithm;
+  hash->storage = view.owner;
+  hash->dtype = view.dtype;
+  hash->shape.assign(view.shape().begin(), view.shape().end());
   return hash;
 }
 
 Digest DeviceHash::digest() const {
-  return frame_digest(algorithm, *dtype, shape, launch.folded());
+  return frame_digest(*algorithm, *dtype, shape, fold->folded());
 }
 
 const char* device_path() {
-  switch (path) {
-    case Path::CudaKernel: return "cuda_kernel";
-    case Path::PinnedCopy: return "pinned_copy";
-    default: return "none";
-  }
+  return path;
 }
 
 const std::string& device_path_reason() {
@@ -177,10 +136,10 @@ const std::string& device_path_reason() {
 }
 
 void set_device_path(const std::string& name) {
-  if (name != "auto" && name != "pinned_copy") {
+  if (name != "auto" && name != kPinnedCopy) {
     throw std::invalid_argument("unknown device path '" + name + "'; valid: 'auto', 'pinned_copy'");
   }
-  copies_forced = name == "pinned_copy";
+  copies_forced = name == kPinnedCopy;
 }
 
 }  // namespace mmhash

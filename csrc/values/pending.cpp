@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "devices/python_side.h"
 #include "intake/gil.h"
 #include "values/walk.h"
 
@@ -26,23 +27,11 @@ std::vector<std::unique_ptr<DeviceHash>>& abandoned() {
 }
 
 void sweep() {
-  if (!abandoned().empty() && !cuda::forked()) {
-    std::erase_if(abandoned(), [](const auto& hash) { return hash->launch.done(); });
-  }
-}
-
-bool kept_by_allocator(const DeviceHash& hash) {
-  const auto stream = reinterpret_cast<std::uintptr_t>(hash.launch.stream());
-  try {
-    return py::cast<bool>(
-        py::module_::import("mmhash._device").attr("keep_until_done")(hash.storage, stream));
-  } catch (py::error_already_set&) {
-    return false;
-  }
+  std::erase_if(abandoned(), [](const auto& hash) { return !hash->fold->forked() && hash->fold->done(); });
 }
 
 void abandon(std::unique_ptr<DeviceHash> hash) {
-  if (!hash->launch.done() && !kept_by_allocator(*hash)) {
+  if (!hash->fold->done() && !python_side::keep_until_done(hash->storage, hash->fold->stream())) {
     abandoned().push_back(std::move(hash));
   }
 }
@@ -69,7 +58,7 @@ PendingIdentity::~PendingIdentity() {
   if (!hash_) {
     return;
   }
-  if (cuda::forked()) {
+  if (hash_->fold->forked()) {
     hash_.release();  // its storage is a CUDA tensor's, which only the parent can free
     return;
   }
@@ -79,7 +68,7 @@ PendingIdentity::~PendingIdentity() {
 }
 
 bool PendingIdentity::done() const {
-  return !hash_ || !error_.empty() || hash_->launch.done();
+  return !hash_ || !error_.empty() || hash_->fold->done();
 }
 
 Digest PendingIdentity::result() {
@@ -89,7 +78,7 @@ Digest PendingIdentity::result() {
     ++waiting_;
     without_gil([&] {
       try {
-        hash_->launch.wait();
+        hash_->fold->wait();
       } catch (const std::runtime_error& failed) {
         error = failed.what();
       }

@@ -6,15 +6,12 @@
 #include <span>
 
 #include "devices/cuda/device.h"
-#include "identity/algorithm.h"
+#include "identity/layout.h"
 
 namespace mmhash::cuda {
 
 class Launch {
  public:
-  // Whether there is a kernel for the algorithm.
-  static bool folds(const Algorithm& algorithm) { return &algorithm == &xxh3(); }
-
   // Enqueues the fold of a payload that is not empty on the stream, behind what is there already. The
   // payload's memory must stay until done(). Nothing if there is no memory for buffers, or if the kernel
   // cannot gather the layout. Throws Unavailable if there is no kernel, and std::runtime_error while a graph
