@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mmhash.cli.checksum_lines import Expected, escape, parse_line, printable
 from mmhash.cli.console import Console
 from mmhash.cli.errors import reason
 from mmhash.cli.files import STDIN, size_of
-from mmhash.cli.lines import Expected, escape, parse_line, printable
 from mmhash.cli.records import Failure, hash_file
 
 

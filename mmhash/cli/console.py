@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from mmhash.cli.lines import escape
+from mmhash.cli.checksum_lines import escape
 
 DELAY_S = 1.0
 REDRAW_S = 0.1
@@ -30,7 +30,7 @@ class OutputError(Exception):
         self.cause = cause
 
 
-def write_out(text: str) -> None:
+def write_stdout(text: str) -> None:
     """Write to the standard output as UTF-8, whatever the locale, and hand it on at once."""
     try:
         if sys.stdout is None:  # started with the stream closed: `mmhash ... >&-`
@@ -41,7 +41,7 @@ def write_out(text: str) -> None:
         raise OutputError(error) from error
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Write one line to the standard error, headed by the command's name."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):  # there is nowhere left to report it
@@ -83,12 +83,12 @@ class Console:
     def out(self, line: str) -> None:
         """Write a line to the standard output. OutputError: it cannot be written."""
         with self._aside():
-            write_out(line + "\n")
+            write_stdout(line + "\n")
 
     def error(self, message: str) -> None:
         """Write a line to the standard error, headed by the command's name."""
         with self._aside():
-            complain(message)
+            print_error(message)
 
     def working_on(self, path: str, done: int) -> None:
         """Say which file is read now, and how many bytes are behind."""

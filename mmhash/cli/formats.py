@@ -17,7 +17,7 @@ from functools import partial
 from typing import NamedTuple
 
 from mmhash.cli.errors import UnusableFileError, reason, require
-from mmhash.cli.nested import leaves
+from mmhash.cli.key_paths import flatten
 
 CLI_EXTRA = "multimodal-hash[cli]"
 
@@ -78,7 +78,7 @@ def read_npz(path: str) -> Iterator[Entry]:
 
 
 def read_torch(path: str) -> Iterator[Entry]:
-    """The leaves of what `torch.save` wrote, memory-mapped. No code in the file is run."""
+    """The values in what `torch.save` wrote, memory-mapped. No code in the file is run."""
     torch = require("torch", "to read .pt files", "torch")
     with parsing(path, "a file of torch.save"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # hints for those who train with the file
@@ -98,8 +98,8 @@ def read_torch(path: str) -> Iterator[Entry]:
                 f"expected tensors and plain containers only, but loading it would call "
                 f"{banned[1]}; nothing of it was run"
             ) from error
-    for name, leaf in leaves(value):
-        yield Entry.of(name, leaf)
+    for name, member in flatten(value):
+        yield Entry.of(name, member)
 
 
 def _is_zip(path: str) -> bool:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
 
 from mmhash.cli.check import check
+from mmhash.cli.checksum_lines import escape, format_record, printable
 from mmhash.cli.console import Console
 from mmhash.cli.files import size_of
-from mmhash.cli.lines import escape, format_record, printable
 from mmhash.cli.records import Failure, hash_file
-
-if TYPE_CHECKING:
-    from argparse import _SubParsersAction
 
 DESCRIPTION = """\
 Print the identity of each file, one line a value: `IDENTITY  PATH`, and for tensors and images tabs
@@ -22,11 +18,9 @@ are hashed as the values they hold, so a tensor has one identity in whatever fil
 else is hashed as its bytes."""
 
 
-def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser = commands.add_parser(
-        "hash", help="identities of tensors, images and files", description=DESCRIPTION
-    )
+    parser.description = DESCRIPTION
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a file; - is the standard input")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print one JSON object a line instead")
@@ -35,7 +29,6 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> argparse
         action="store_true",
         help="read lines that this command printed from each PATH, and verify them",
     )
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

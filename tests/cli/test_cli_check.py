@@ -11,7 +11,7 @@ from command_line import Run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmhash.cli.lines import escape, format_record, parse_line, unescape
+from mmhash.cli.checksum_lines import escape, format_record, parse_line, unescape
 from mmhash.cli.records import Record
 
 IDENTITY = "00112233445566778899aabbccddeeff"

@@ -270,6 +270,7 @@ import sys
 from mmhash.cli import main
 main(["hash", sys.argv[1]])
 heavy = {"numpy", "torch", "PIL", "safetensors", "tqdm", "tempfile", "zipfile"} & set(sys.modules)
+heavy |= {name for name in sys.modules if name.startswith("mmhash.demos")}
 sys.exit(f"imported: {heavy}" if heavy else 0)
 """
     done = subprocess.run(
