@@ -28,4 +28,7 @@ bool hash_buffer(py::handle value, Digest& digest, bool use_cache);
 // unknown.
 Digest identity_from_pieces(const std::string& dtype, const py::tuple& shape, const py::iterable& pieces);
 
+// The same of bytes, `size` of them.
+Digest bytes_identity_from_pieces(std::size_t size, const py::iterable& pieces);
+
 }  // namespace mmhash

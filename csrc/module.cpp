@@ -413,6 +413,9 @@ True
         [](const std::string& dtype, const py::tuple& shape, const py::iterable& pieces) {
           return to_bytes(identity_from_pieces(dtype, shape, pieces));
         });
+  m.def("bytes_identity_from_pieces", [](std::size_t size, const py::iterable& pieces) {
+    return to_bytes(bytes_identity_from_pieces(size, pieces));
+  });
 }
 
 }  // namespace mmhash

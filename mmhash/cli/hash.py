@@ -8,6 +8,7 @@ import json
 from mmhash.cli.check import check
 from mmhash.cli.checksum_lines import escape, format_record, printable
 from mmhash.cli.console import Console
+from mmhash.cli.entries import MAX_IMAGE_PIXELS, Notice, ReadOptions
 from mmhash.cli.files import size_of
 from mmhash.cli.records import Failure, hash_file
 
@@ -29,27 +30,42 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read lines that this command printed from each PATH, and verify them",
     )
+    parser.add_argument(
+        "--max-image-pixels",
+        type=_pixels,
+        default=MAX_IMAGE_PIXELS,
+        metavar="N",
+        help="refuse larger images, which a small file can hold; 0: none (default: %(default)s)",
+    )
+
+
+def _pixels(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"expected a number of pixels, or 0, got {number}")
+    return number
 
 
 def run(args: argparse.Namespace) -> int:
     """Hash every file, or check. Returns the exit status."""
+    options = ReadOptions(max_image_pixels=args.max_image_pixels)
     if args.check:
-        return check(args.paths)
+        return check(args.paths, options)
     sizes = [size_of(path) for path in args.paths]
     done, status = 0, 0
     with Console(sum(sizes)) as console:
         for path, size in zip(args.paths, sizes, strict=True):
-            position = done
-            console.working_on(path, position)
-            for result in hash_file(path):
-                if isinstance(result, Failure):
+            console.begin(path, done, size)
+            for result in hash_file(path, options, console.advance):
+                if isinstance(result, Notice):
+                    console.warn(f"{escape(path)}: {printable(result.text)}")
+                elif isinstance(result, Failure):
                     where = escape(path) + (f": {escape(result.name)}" if result.name else "")
                     console.error(f"{where}: {printable(result.reason)}")
                     status = 1
-                    continue
-                console.out(json.dumps(result.as_json()) if args.json else format_record(result))
-                # Elements may take more room than the file (compression) or less (several views).
-                position = min(position + (result.nbytes or 0), done + size)
-                console.working_on(path, position)
+                else:
+                    text = json.dumps(result.as_json()) if args.json else format_record(result)
+                    console.out(text)
+                    console.finish_value(result.nbytes or 0)
             done += size
     return status
