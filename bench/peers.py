@@ -13,7 +13,7 @@ import torch
 import xxhash
 
 import mmhash
-from mmhash.cli.baselines import sglang_0_5_5, sglang_0_5_23
+from mmhash.demos.baselines import sglang_0_5_5, sglang_0_5_23
 
 
 def raw_bytes(tensor: torch.Tensor) -> memoryview:

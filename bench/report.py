@@ -28,7 +28,7 @@ import tables_servers
 import tables_sglang
 import tables_vllm
 
-from mmhash.ranks import figure
+from mmhash.demos.ranks import figure
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (ROOT / "README.md", ROOT / "bench" / "README.md", ROOT / "docs" / "ranks.md")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tables import bold, markdown, significant
 
-from mmhash.ranks import document as documents
+from mmhash.demos.ranks import document as documents
 
 EAGER = "eager"
 OURS = ("async", "lazy")

@@ -326,6 +326,13 @@ PYBIND11_MODULE(_core, m) {
         return to_bytes(found, identity_from_pieces(found, dtype, shape, pieces));
       },
       py::arg("dtype"), py::arg("shape"), py::arg("pieces"), py::arg("algorithm") = "xxh3");
+  m.def(
+      "bytes_identity_from_pieces",
+      [](std::size_t size, const py::iterable& pieces, const std::string& algorithm) {
+        const Algorithm& found = find_algorithm(algorithm);
+        return to_bytes(found, bytes_identity_from_pieces(found, size, pieces));
+      },
+      py::arg("size"), py::arg("pieces"), py::arg("algorithm") = "xxh3");
 }
 
 }  // namespace mmhash

@@ -62,6 +62,12 @@ def test_pieces_of_any_buffer() -> None:
     assert found == identity_of("int16", (2, 3), data)
 
 
+@given(n=st.integers(0, 70_000), cuts=st.lists(st.integers(0, 70_000), max_size=9))
+def test_bytes_in_pieces(n: int, cuts: list[int]) -> None:
+    data = payload(n & 255, n)
+    assert _core.bytes_identity_from_pieces(n, split(data, cuts)) == reference.identity(data)
+
+
 def test_no_payload() -> None:
     for shape in ((0,), (3, 0), (2**40, 0)):
         expected = identity_of("float32", shape, b"")

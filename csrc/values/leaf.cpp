@@ -204,6 +204,25 @@ bool hash_buffer(py::handle value, Digest& digest, const Options& options) {
   return true;
 }
 
+namespace {
+
+// Feeds pieces to the fold. The iterator runs between them, with the GIL: what it raises ends the hash.
+void update_with(Fold& fold, const py::iterable& pieces) {
+  for (const py::handle piece : pieces) {
+    TensorView view;
+    if (!read_tensor(piece, view) && !read_buffer(piece, view)) {
+      throw py::type_error("expected an iterable of tensors or buffers, found a " + type_name(piece));
+    }
+    const Payload payload = view.payload();
+    if (!payload.in_place()) {
+      throw py::value_error("expected contiguous pieces");
+    }
+    without_gil([&] { fold.update(payload.data(), payload.size()); });
+  }
+}
+
+}  // namespace
+
 Digest identity_from_pieces(const Algorithm& algorithm, const std::string& dtype_name, const py::tuple& shape,
                             const py::iterable& pieces) {
   const Dtype* dtype = find_dtype(dtype_name);
@@ -219,18 +238,16 @@ Digest identity_from_pieces(const Algorithm& algorithm, const std::string& dtype
     throw py::value_error("expected at most 255 dimensions, none negative, of at most 2**63 bytes");
   }
   const std::unique_ptr<Fold> fold = algorithm.start_fold(size);
-  for (const py::handle piece : pieces) {
-    TensorView view;
-    if (!read_tensor(piece, view) && !read_buffer(piece, view)) {
-      throw py::type_error("expected an iterable of tensors or buffers, found a " + type_name(piece));
-    }
-    const Payload payload = view.payload();
-    if (!payload.in_place()) {
-      throw py::value_error("expected contiguous pieces");
-    }
-    without_gil([&] { fold->update(payload.data(), payload.size()); });
-  }
+  update_with(*fold, pieces);
   return Frame(*dtype, extents).digest(algorithm, *fold);
+}
+
+Digest bytes_identity_from_pieces(const Algorithm& algorithm, std::size_t size, const py::iterable& pieces) {
+  const std::unique_ptr<Fold> fold = algorithm.start_fold(size);
+  update_with(*fold, pieces);
+  Frame frame('Y');
+  frame.u64(size);
+  return frame.digest(algorithm, *fold);
 }
 
 }  // namespace mmhash

@@ -30,4 +30,7 @@ bool hash_buffer(py::handle value, Digest& digest, const Options& options);
 Digest identity_from_pieces(const Algorithm& algorithm, const std::string& dtype, const py::tuple& shape,
                             const py::iterable& pieces);
 
+// The same of bytes, `size` of them.
+Digest bytes_identity_from_pieces(const Algorithm& algorithm, std::size_t size, const py::iterable& pieces);
+
 }  // namespace mmhash

@@ -1,24 +1,53 @@
-"""The command `mmhash`.
+"""The command `mmhash`: its entry point, its tools, and what all subcommands share.
 
-A subcommand is a module with two functions, `add_parser(commands)` and `run(args) -> int` (the exit
-status), named in `COMMANDS` below. At its top such a module imports mmhash and the standard library
-only: NumPy, torch, Pillow and the rest where they are first needed, so that hashing a plain file
-starts as fast as Python does.
+A subcommand is a module with two functions, `configure(parser)` and `run(args) -> int` (the exit
+status), registered in `COMMANDS` below. At its top such a module imports mmhash and the standard
+library only: NumPy, torch, Pillow and the rest where they are first needed, so that hashing a plain
+file starts as fast as Python does.
+
+The tools (`hash`, `info`) lie here, the demonstrations in `mmhash.demos`. Those use the console and
+the tables of this package, so nothing here may import them.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
+from typing import NamedTuple
 
 from mmhash._version import __version__
-from mmhash.cli import compare, info, ranks
-from mmhash.cli import hash as hash_command
-from mmhash.cli.console import OutputError, complain, write_out
+from mmhash.cli.console import OutputError, print_error, write_stdout
 
-COMMANDS = (hash_command, compare, ranks, info)
+
+class Command(NamedTuple):
+    """A registered subcommand: the module that is imported when it is asked for, and its help."""
+
+    module: str
+    help: str
+
+    def load(self) -> ModuleType:
+        """Import its module."""
+        return importlib.import_module(self.module)
+
+
+# Entry points, by name, as packages register theirs: the demonstrations import this package, and an
+# import statement here would close the circle. And who hashes a file loads no demonstration.
+COMMANDS = {
+    "hash": Command("mmhash.cli.hash", "identities of tensors, images and files"),
+    "compare": Command(
+        "mmhash.demos.compare.command",
+        "time mmhash against today's hashes on a real image's features",
+    ),
+    "ranks": Command(
+        "mmhash.demos.ranks.command",
+        "measure what hashing costs several ranks, with real processes",
+    ),
+    "info": Command("mmhash.cli.info", "version, instruction sets, threads and tensor intake"),
+}
 
 # As a shell reports a tool that SIGINT or SIGPIPE ended: 128 plus the signal's number.
 INTERRUPTED = 128 + 2
@@ -30,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Status 0: all is well. 1: a file could not be read, or an identity differs. 2: wrong usage.
     """
-    parser = build_parser()
-    args = parser.parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = build_parser(arguments)
+    args = parser.parse_args(arguments)
     if args.version:
         args.run = print_version
     elif args.command is None:
@@ -46,13 +76,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         silence_stdout()
         if isinstance(error.cause, BrokenPipeError):
             return BROKEN_PIPE  # quiet: `mmhash hash * | head` is no failure
-        complain(f"standard output: {error}")
+        print_error(f"standard output: {error}")
         return 1
     return status
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of all commands; of those that `arguments` name, with their own arguments too."""
     parser = argparse.ArgumentParser(
         prog="mmhash",
         description="Identities of tensors, images and files: equal values, equal digests.",
@@ -60,14 +90,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands).set_defaults(run=command.run)
+    for name, command in COMMANDS.items():
+        subparser = commands.add_parser(name, help=command.help)
+        if name in arguments:  # the one that is meant, or a path that is called so
+            module = command.load()
+            module.configure(subparser)
+            subparser.set_defaults(run=module.run)
     return parser
 
 
 def print_version(_: argparse.Namespace) -> int:
     """`mmhash --version`."""
-    write_out(f"mmhash {__version__}\n")
+    write_stdout(f"mmhash {__version__}\n")
     return 0
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mmhash.cli.checksum_lines import Expected, escape, parse_line, printable
 from mmhash.cli.console import Console
+from mmhash.cli.entries import Notice, ReadOptions
 from mmhash.cli.errors import reason
 from mmhash.cli.files import STDIN, size_of
-from mmhash.cli.lines import Expected, escape, parse_line, printable
 from mmhash.cli.records import Failure, hash_file
 
 
-def check(lists: Sequence[str]) -> int:
+def check(lists: Sequence[str], options: ReadOptions) -> int:
     """Verify every line of these lists, print `PATH: OK` or `FAILED`, and return the status.
 
     Only what is listed is looked at: a tensor that was added to a file since is no failure.
@@ -25,8 +26,9 @@ def check(lists: Sequence[str]) -> int:
     failed, done = 0, 0
     with Console(sum(map(size_of, by_path))) as console:
         for path, lines in by_path.items():
-            console.working_on(path, done)
-            for line, verdict in zip(lines, _verdicts(path, lines), strict=True):
+            console.begin(path, done, size_of(path))
+            verdicts = _verdicts(console, path, lines, options)
+            for line, verdict in zip(lines, verdicts, strict=True):
                 where = escape(path) + (f" {escape(line.name)}" if line.name else "")
                 console.out(f"{where}: {verdict}")
                 failed += verdict != "OK"
@@ -58,13 +60,18 @@ def _read_list(console: Console, path: str, expected: list[Expected]) -> int:
     return wrong
 
 
-def _verdicts(path: str, lines: Sequence[Expected]) -> list[str]:
+def _verdicts(
+    console: Console, path: str, lines: Sequence[Expected], options: ReadOptions
+) -> list[str]:
     if path == STDIN:
         return ["FAILED (the standard input cannot be read once more)"] * len(lines)
     found: dict[str, str] = {}
     whole_file = ""
-    for result in hash_file(path):
-        if not isinstance(result, Failure):
+    for result in hash_file(path, options, console.advance):
+        if isinstance(result, Notice):
+            console.warn(f"{escape(path)}: {printable(result.text)}")
+        elif not isinstance(result, Failure):
+            console.finish_value(result.nbytes or 0)
             found[result.name] = result.identity.hex()
         elif result.name:
             found[result.name] = f"FAILED ({printable(result.reason)})"

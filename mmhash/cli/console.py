@@ -1,7 +1,7 @@
 """The two streams of the command, and a progress bar that stays out of their way.
 
-The bar belongs to a thread of its own, because one large file is one call that hashes it, and a bar
-that is only redrawn between calls would stand still. The thread sleeps for the first second, so
+The bar belongs to a thread of its own, because one large value can be one call that hashes it, and
+rate and time left are to be redrawn meanwhile. The thread sleeps for the first second, so
 quick work shows no bar and imports no tqdm. One lock keeps bar and lines from being written into
 each other.
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from mmhash.cli.lines import escape
+from mmhash.cli.checksum_lines import escape
 
 DELAY_S = 1.0
 REDRAW_S = 0.1
@@ -30,7 +30,7 @@ class OutputError(Exception):
         self.cause = cause
 
 
-def write_out(text: str) -> None:
+def write_stdout(text: str) -> None:
     """Write to the standard output as UTF-8, whatever the locale, and hand it on at once."""
     try:
         if sys.stdout is None:  # started with the stream closed: `mmhash ... >&-`
@@ -41,7 +41,7 @@ def write_out(text: str) -> None:
         raise OutputError(error) from error
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Write one line to the standard error, headed by the command's name."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):  # there is nowhere left to report it
@@ -57,7 +57,9 @@ class Console:
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._done = 0
+        self._done = 0  # the bytes behind: what the bar shows
+        self._position = 0  # of those, what is behind of earlier values
+        self._end = 0  # of the present file
         self._label = ""
         self._bar: Any = None
         self._lock = threading.Lock()
@@ -82,20 +84,35 @@ class Console:
 
     def out(self, line: str) -> None:
         """Write a line to the standard output. OutputError: it cannot be written."""
-        with self._aside():
-            write_out(line + "\n")
+        with self._bar_cleared():
+            write_stdout(line + "\n")
 
     def error(self, message: str) -> None:
         """Write a line to the standard error, headed by the command's name."""
-        with self._aside():
-            complain(message)
+        with self._bar_cleared():
+            print_error(message)
 
-    def working_on(self, path: str, done: int) -> None:
-        """Say which file is read now, and how many bytes are behind."""
+    def warn(self, message: str) -> None:
+        """The same of what is no failure."""
+        self.error(f"warning: {message}")
+
+    def begin(self, path: str, done: int, size: int) -> None:
+        """Say which file is read now, how many bytes are behind, and how many it has."""
         self._label, self._done = escape(path)[-24:], done
+        self._position, self._end = done, done + size
+
+    def advance(self, hashed: int) -> None:
+        """Say how many bytes of the present value are hashed."""
+        # Elements may take more room than the file (compression) or less (several views).
+        self._done = min(self._position + hashed, max(self._end, self._position))
+
+    def finish_value(self, nbytes: int) -> None:
+        """Say that a value of so many bytes is behind."""
+        self.advance(nbytes)
+        self._position = self._done
 
     @contextlib.contextmanager
-    def _aside(self) -> Iterator[None]:
+    def _bar_cleared(self) -> Iterator[None]:
         """Take the bar off the terminal while something else is written there."""
         with self._lock:
             if self._bar is not None:

@@ -16,8 +16,9 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from mmhash.cli.entries import Entry, Notice, ReadOptions, Unread
 from mmhash.cli.errors import UnusableFileError
-from mmhash.cli.formats import READERS, Entry
+from mmhash.cli.formats import reader_of
 
 STDIN = "-"
 
@@ -26,8 +27,8 @@ IN_MEMORY = 64 << 20
 PIECE = 1 << 20
 
 
-def entries(path: str) -> Iterator[Entry]:
-    """Yield the values of a file; `-` is the standard input. Each is valid until the next.
+def entries(path: str, options: ReadOptions) -> Iterator[Entry | Unread | Notice]:
+    """Yield what a file holds; `-` is the standard input. Each value is valid until the next.
 
     OSError, UnusableFileError: the file cannot be read, or not as what its suffix says.
     """
@@ -38,7 +39,7 @@ def entries(path: str) -> Iterator[Entry]:
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise UnusableFileError(f"expected a file, found a directory: name its files, as {path}/*")
-    reader = READERS.get(os.path.splitext(path)[1].lower())
+    reader = reader_of(os.path.splitext(path)[1])
     if reader is None:
         with open(path, "rb") as file:
             yield from _bytes_of(file)
@@ -50,7 +51,7 @@ def entries(path: str) -> Iterator[Entry]:
         )
     with open(path, "rb"):
         pass  # an unreadable file fails here in the system's words, not in a parser's
-    yield from reader(path)
+    yield from reader(path, options)
 
 
 def size_of(path: str) -> int:

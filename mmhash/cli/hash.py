@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
 
 from mmhash.cli.check import check
+from mmhash.cli.checksum_lines import escape, format_record, printable
 from mmhash.cli.console import Console
+from mmhash.cli.entries import MAX_IMAGE_PIXELS, Notice, ReadOptions
 from mmhash.cli.files import size_of
-from mmhash.cli.lines import escape, format_record, printable
 from mmhash.cli.records import Failure, hash_file
-
-if TYPE_CHECKING:
-    from argparse import _SubParsersAction
 
 DESCRIPTION = """\
 Print the identity of each file, one line a value: `IDENTITY  PATH`, and for tensors and images tabs
@@ -22,11 +19,9 @@ are hashed as the values they hold, so a tensor has one identity in whatever fil
 else is hashed as its bytes."""
 
 
-def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser = commands.add_parser(
-        "hash", help="identities of tensors, images and files", description=DESCRIPTION
-    )
+    parser.description = DESCRIPTION
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a file; - is the standard input")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print one JSON object a line instead")
@@ -35,28 +30,42 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> argparse
         action="store_true",
         help="read lines that this command printed from each PATH, and verify them",
     )
-    return parser
+    parser.add_argument(
+        "--max-image-pixels",
+        type=_pixels,
+        default=MAX_IMAGE_PIXELS,
+        metavar="N",
+        help="refuse larger images, which a small file can hold; 0: none (default: %(default)s)",
+    )
+
+
+def _pixels(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"expected a number of pixels, or 0, got {number}")
+    return number
 
 
 def run(args: argparse.Namespace) -> int:
     """Hash every file, or check. Returns the exit status."""
+    options = ReadOptions(max_image_pixels=args.max_image_pixels)
     if args.check:
-        return check(args.paths)
+        return check(args.paths, options)
     sizes = [size_of(path) for path in args.paths]
     done, status = 0, 0
     with Console(sum(sizes)) as console:
         for path, size in zip(args.paths, sizes, strict=True):
-            position = done
-            console.working_on(path, position)
-            for result in hash_file(path):
-                if isinstance(result, Failure):
+            console.begin(path, done, size)
+            for result in hash_file(path, options, console.advance):
+                if isinstance(result, Notice):
+                    console.warn(f"{escape(path)}: {printable(result.text)}")
+                elif isinstance(result, Failure):
                     where = escape(path) + (f": {escape(result.name)}" if result.name else "")
                     console.error(f"{where}: {printable(result.reason)}")
                     status = 1
-                    continue
-                console.out(json.dumps(result.as_json()) if args.json else format_record(result))
-                # Elements may take more room than the file (compression) or less (several views).
-                position = min(position + (result.nbytes or 0), done + size)
-                console.working_on(path, position)
+                else:
+                    text = json.dumps(result.as_json()) if args.json else format_record(result)
+                    console.out(text)
+                    console.finish_value(result.nbytes or 0)
             done += size
     return status

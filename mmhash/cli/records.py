@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import mmhash
+from mmhash.cli import piecewise
+from mmhash.cli.entries import Entry, Notice, ReadOptions
 from mmhash.cli.errors import reason
 from mmhash.cli.files import entries
 
@@ -63,21 +64,35 @@ class Failure:
     reason: str
 
 
-def hash_file(path: str) -> Iterator[Record | Failure]:
-    """Hash each value of a file. A value is loaded only when its result is asked for."""
+def hash_file(
+    path: str,
+    options: ReadOptions,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Iterator[Record | Failure | Notice]:
+    """Hash each value of a file. A value is loaded only when its result is asked for.
+
+    progress: called now and then with how many bytes of the present value are hashed.
+    """
     # Any exception: readers are other projects' parsers at work on files that may be damaged on
     # purpose. Whatever happens in one file, the next one is still to be hashed.
     try:
-        for entry in entries(path):
-            yield _hash_one(path, entry.name, entry.load)
+        for found in entries(path, options):
+            if isinstance(found, Entry):
+                yield _hash_one(path, found.name, found.load, progress)
+            elif isinstance(found, Notice):
+                yield found
+            else:
+                yield Failure(path, found.name, found.reason)
     except Exception as error:
         yield Failure(path, "", reason(error))
 
 
-def _hash_one(path: str, name: str, load: Callable[[], object]) -> Record | Failure:
+def _hash_one(
+    path: str, name: str, load: Callable[[], object], progress: Callable[[int], None]
+) -> Record | Failure:
     try:
         value = load()
-        identity = mmhash.identity(value)
+        identity = piecewise.identity(value, progress)
         return Record(path, name, *_describe(value), identity)
     except Exception as error:
         return Failure(path, name, reason(error))

@@ -66,7 +66,7 @@ def test_npz(cli: Run, tmp_path: Path) -> None:
     assert (result.status, result.err) == (0, "")
 
 
-def test_a_checkpoint_gives_one_line_a_leaf(cli: Run, tmp_path: Path) -> None:
+def test_a_checkpoint_gives_one_line_a_value(cli: Run, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     weight = torch.nn.Parameter(torch.randn(3, 4, dtype=torch.bfloat16))
     mask = torch.arange(6).reshape(2, 3).T

@@ -21,6 +21,7 @@ from command_line import Run, command, environment
 
 import mmhash
 from mmhash.cli import files
+from mmhash.cli.entries import ReadOptions
 
 HI = f"{reference.identity(b'hi').hex()}  -\n"
 
@@ -60,7 +61,7 @@ def test_a_file_is_mapped_not_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 40)
     seen = 0
-    for entry in files.entries(str(path)):
+    for entry in files.entries(str(path), ReadOptions()):
         view = entry.load()
         assert isinstance(view, memoryview)
         assert view.nbytes == 1 << 40
@@ -270,6 +271,7 @@ import sys
 from mmhash.cli import main
 main(["hash", sys.argv[1]])
 heavy = {"numpy", "torch", "PIL", "safetensors", "tqdm", "tempfile", "zipfile"} & set(sys.modules)
+heavy |= {name for name in sys.modules if name.startswith("mmhash.demos")}
 sys.exit(f"imported: {heavy}" if heavy else 0)
 """
     done = subprocess.run(
@@ -286,7 +288,7 @@ def test_an_array_is_mapped_not_read(tmp_path: Path) -> None:
     """The same of an array."""
     path = tmp_path / "huge.npy"
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(1 << 40,)).flush()
-    (entry,) = files.entries(str(path))
+    (entry,) = files.entries(str(path), ReadOptions())
     array = entry.load()
     assert isinstance(array, np.memmap)
     assert array.nbytes == 1 << 40
