@@ -21,8 +21,8 @@ import mmhash
 # while after each copy, and take a core from whatever is timed next.
 torch.set_num_threads(1)
 
-# Of a case; ten of them and their preparation stay well below three minutes. CI, which only sees that
-# they run, gives them less.
+# Of a case; ten of them and their preparation stay well below three minutes. CI, which only sees
+# that they run, gives them less.
 BUDGET_S = float(os.environ.get("MMHASH_BENCH_SECONDS", "7"))
 
 LARGER_THAN_CACHES = 128 << 20
