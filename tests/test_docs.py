@@ -58,5 +58,5 @@ def test_examples_of_methods_are_found():
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_signature_is_shown(name):
-    """What help() shows are names; `(*args, **kwargs)` is what pybind11 has where nothing is said."""
+    """help() shows names; `(*args, **kwargs)` is what pybind11 has where nothing is said."""
     assert not {"args", "kwargs"} & inspect.signature(getattr(mmhash, name)).parameters.keys()
