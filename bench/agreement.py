@@ -1,11 +1,13 @@
 """Before anything is timed: the peers compute what they say, and the same as one another.
 
-`expected_identity` is docs/SPEC.md for tensors and lists of them, in Python with PyPI's `xxhash`.
+The expected identity is that of tests/reference.py, the readable implementation of docs/SPEC.md.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import blake3
@@ -17,13 +19,20 @@ from cases import Case, memory_of
 
 import mmhash
 
-LEAF = 8192
+# This one file of the tests' folder, by its path: others there have the names of files here.
+_spec = importlib.util.spec_from_file_location(
+    "mmhash_reference", Path(__file__).parent.parent / "tests" / "reference.py"
+)
+assert _spec is not None
+assert _spec.loader is not None
+reference = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reference)
 
 
 def check(case: Case, value: Any) -> None:
     """Raise AssertionError where a peer of this case is not what its row says."""
     check_reads(case, value)
-    expected = expected_identity(value)
+    expected = reference.identity(value)
     before = mmhash.get_num_threads()
     try:
         for threads in (1, 2):
@@ -57,7 +66,7 @@ def check_reads(case: Case, value: Any) -> None:
     memory[-1] ^= 1
     try:
         changed = mmhash.identity(value)
-        agree(case, "identity of changed memory", changed, expected_identity(value))
+        agree(case, "identity of changed memory", changed, reference.identity(value))
         assert changed != before, f"{case.name}: the byte that was changed is not in the identity"
     finally:
         memory[-1] ^= 1
@@ -81,24 +90,3 @@ def payload_of_all(value: Any) -> memoryview:
     if len(tensors) == 1:
         return payload(tensors[0])
     return payload(torch.concat([tensor.reshape(-1) for tensor in tensors]))
-
-
-def expected_identity(value: Any) -> bytes:
-    if isinstance(value, list):
-        parts = [expected_identity(part) for part in value]
-        return xxhash.xxh3_128_digest(b"".join([b"mmh1L", u64(len(parts)), *parts]))
-    tensor = torch.as_tensor(value)
-    dtype = str(tensor.dtype).removeprefix("torch.").encode()
-    head = [b"mmh1T", bytes([len(dtype)]), dtype, bytes([tensor.ndim]), *map(u64, tensor.shape)]
-    return xxhash.xxh3_128_digest(b"".join([*head, tree(payload(tensor))]))
-
-
-def tree(data: memoryview | bytes) -> memoryview | bytes:
-    while len(data) > LEAF:
-        leaves = (data[start : start + LEAF] for start in range(0, len(data), LEAF))
-        data = b"".join(map(xxhash.xxh3_128_digest, leaves))
-    return data
-
-
-def u64(number: int) -> bytes:
-    return number.to_bytes(8, "little")

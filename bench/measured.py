@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ import mmhash
 # while after each copy, and take a core from whatever is timed next.
 torch.set_num_threads(1)
 
-BUDGET_S = 7.0  # a case; ten of them and their preparation stay well below three minutes
+# Of a case; ten of them and their preparation stay well below three minutes. CI, which only sees
+# that they run, gives them less.
+BUDGET_S = float(os.environ.get("MMHASH_BENCH_SECONDS", "7"))
 
 LARGER_THAN_CACHES = 128 << 20
 

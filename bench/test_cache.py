@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 from cases import IMAGE, IMAGE_BYTES, floats
+from goals import Goal, check_goal
 from measured import Measured, Quartiles
 from pytest_benchmark.fixture import BenchmarkFixture
-from ways import Goal, Way, check_goal, record, time_all
+from ways import Way, record, time_all
 
 import mmhash
 
@@ -109,10 +110,8 @@ def gain_of_a_hit() -> Quartiles:
 
 
 GOALS = {
-    "cache-hit": Goal(f"{IMAGE_BYTES}: time of a hit", HIT, time_of_a_hit, 500, "ns"),
-    "cache-gain": Goal(
-        f"{IMAGE_BYTES}: hashing relative to a hit", HIT, gain_of_a_hit, 500, "x", at_most=False
-    ),
+    "cache-hit": Goal(f"{IMAGE_BYTES}: time of a hit", HIT, time_of_a_hit, 500, "ns", at_most=True),
+    "cache-gain": Goal(f"{IMAGE_BYTES}: hashing relative to a hit", HIT, gain_of_a_hit, 500, "x"),
 }
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from goals import GOALS, OUTCOMES, describe, strict
-from measured import Record, measured
+from goals import GOALS, check_goal
+from measured import Record
 from pytest_benchmark.fixture import BenchmarkFixture
 
 
@@ -24,9 +24,6 @@ def test_goal(
         pytest.skip("nothing is timed with --benchmark-disable")
     if (os.cpu_count() or 1) < goal.cpus:
         pytest.skip(f"needs {goal.cpus} CPUs")
-    record(goal.case, goal.peer)
-    outcome = goal.outcome(measured(goal.case))
-    benchmark.extra_info["goal"] = outcome
-    pytestconfig.stash[OUTCOMES].append(outcome)
-    if not outcome["met"]:
-        (pytest.fail if strict() else pytest.xfail)(describe(outcome))
+    assert goal.case is not None
+    record(goal.case, goal.row)
+    check_goal(goal, benchmark, pytestconfig)

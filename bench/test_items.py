@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from cases import IMAGE, IMAGE_BYTES, floats
+from goals import Goal, check_goal
 from measured import Measured, Quartiles
 from peers import sglang_0_5_23
 from pytest_benchmark.fixture import BenchmarkFixture
-from ways import Goal, Way, check_goal, record, time_all
+from ways import Way, record, time_all
 
 import mmhash
 from mmhash import MultimodalDataItem, MultimodalInputs
@@ -105,9 +106,10 @@ GOALS = {
         lambda: microseconds(UNRESOLVED),
         5,
         "us",
+        at_most=True,
     ),
     "items-carried": Goal(
-        f"{IMAGE_BYTES}, {HASH}: time", HASH, lambda: microseconds(HASH), 1, "us"
+        f"{IMAGE_BYTES}, {HASH}: time", HASH, lambda: microseconds(HASH), 1, "us", at_most=True
     ),
     "items-eager": Goal(
         f"{IMAGE_BYTES}, SHA-256 at once relative to {CARRIED}",
@@ -115,7 +117,6 @@ GOALS = {
         lambda: measured().ratio(EAGER, CARRIED),
         1000,
         "x",
-        at_most=False,
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Ways to do one thing, timed in turns: rows and goals of what is not a table of peers."""
+"""Ways to do one thing, timed in turns: rows of what is not a table of peers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import interleave
-import pytest
-from goals import OUTCOMES, describe, strict
-from measured import BUDGET_S, Measured, Quartiles
+from measured import BUDGET_S, Measured
 from pytest_benchmark.fixture import BenchmarkFixture
 
 
@@ -19,18 +17,6 @@ class Way:
 
     call: Callable[[Any], object]
     argument: Any
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A number that is to be at most (or at least) `limit`."""
-
-    claim: str
-    row: str
-    measure: Callable[[], Quartiles]
-    limit: float
-    unit: str
-    at_most: bool = True
 
 
 def time_all(ways: dict[str, Way]) -> Measured:
@@ -68,21 +54,3 @@ def record(
         "threads": 1,
         "ratio": found.ratio(row, reference)._asdict(),
     }
-
-
-def check_goal(goal: Goal, benchmark: BenchmarkFixture, config: pytest.Config) -> None:
-    """Reports whether the goal is met. Its row must have been recorded."""
-    found = goal.measure()
-    met = found.median <= goal.limit if goal.at_most else found.median >= goal.limit
-    outcome: dict[str, object] = {
-        "claim": goal.claim,
-        "limit": goal.limit,
-        "at_most": goal.at_most,
-        "unit": goal.unit,
-        "found": found._asdict(),
-        "met": met,
-    }
-    benchmark.extra_info["goal"] = outcome
-    config.stash[OUTCOMES].append(outcome)
-    if not met:
-        (pytest.fail if strict() else pytest.xfail)(describe(outcome))

@@ -2,6 +2,21 @@
 
 import typing
 
+try:
+    from mmhash import _core  # noqa: F401 - see below
+except ImportError:
+    from importlib.util import find_spec
+
+    if find_spec("mmhash._core") is not None:
+        raise  # it is there, and says itself what it lacks
+    # Most often the sources of a clone, which hide the mmhash that is installed: the current folder
+    # is where Python looks first.
+    raise ImportError(
+        f"mmhash in {__path__[0]} has no module _core for this Python: if that is a clone, "
+        "run Python from another folder to use the mmhash that is installed, or compile the module "
+        "there with `pip install -e .`"
+    ) from None
+
 from mmhash import _environment
 from mmhash._core import (
     PendingIdentity,

@@ -139,10 +139,10 @@ def test_a_tensor_whose_memory_is_replaced_while_it_is_hashed(
     with hashing(lambda: tensor) as worker, hashing(lambda: tensor) as other:
         for view in itertools.cycle(views):
             tensor.data = view.clone(memory_format=torch.preserve_format)
-            if time.monotonic() > end:
+            over = time.monotonic() - end
+            if over > 60 or (over > 0 and {*worker.digests, *other.digests} >= expected):
                 break
-    assert worker.digests
-    assert {*worker.digests, *other.digests} <= expected
+    assert {*worker.digests, *other.digests} == expected
 
 
 def test_a_value_whose_last_reference_is_dropped_while_it_is_hashed() -> None:
@@ -167,11 +167,12 @@ def test_memory_that_another_thread_writes() -> None:
     """Some digest, and no crash: no control flow depends on the content."""
     written = torch.zeros(16 * MIB, dtype=torch.uint8)
     with hashing(lambda: written) as worker:
-        for i in range(100):
+        for i in itertools.count():
             written.fill_(i & 255)
-    assert worker.digests
-    assert all(len(digest) == 16 for digest in worker.digests)
-    assert mmhash.identity(written) == mmhash.identity(torch.full_like(written, 99))
+            if (i >= 100 and len(worker.digests) >= 20) or not worker.thread.is_alive():
+                break
+    assert len({*worker.digests}) > 1, "no hash fell between two writes: nothing was tested"
+    assert mmhash.identity(written) == mmhash.identity(torch.full_like(written, i & 255))
 
 
 class Weak:

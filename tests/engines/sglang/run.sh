@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests against the real SGLang: both ends of what is supported and one version in between, three minutes each with the environment.
+# The tests against the real SGLang: both ends of what is supported and one version in between, two minutes each.
 #
 #   tests/engines/sglang/run.sh WHEEL [VERSION...]
 set -euo pipefail
@@ -16,7 +16,7 @@ trap 'rm -rf "$scratch"' EXIT
 status=0
 for version in "$@"; do
   start=$SECONDS
-  "$here/setup.sh" "$version" "$scratch/venv" "$wheel"
+  "$here/setup.sh" "$version" "$scratch/venv" "$wheel" "$scratch/common"
   echo "==== SGLang $version: environment built in $((SECONDS - start)) s"
   # From elsewhere and without the project's own conftest.py: what is tested is the wheel.
   (cd "$scratch" && PYTHONPATH='' "$scratch/venv/bin/python" -m pytest -q -rs -W ignore -p no:cacheprovider \
