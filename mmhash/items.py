@@ -63,8 +63,12 @@ class MultimodalDataItem(LazyHash):
     Raises ValueError for an unknown modality or a negative hash, TypeError for one of another type.
 
     >>> item = mmhash.MultimodalDataItem("IMAGE", feature=b"pixels", image_grid_thw=[1, 2, 2])
-    >>> item.image_grid_thw, item.pad_value == mmhash.hash_feature(b"pixels") % 2**30
-    ([1, 2, 2], True)
+    >>> entries = {"image_grid_thw": item.image_grid_thw}
+    >>> whole = {"modality": "IMAGE", "feature": b"pixels", "model_specific_data": entries}
+    >>> item.hash == mmhash.hash_feature(whole)
+    True
+    >>> mmhash.MultimodalDataItem("IMAGE", feature=b"pixels").hash == mmhash.hash_feature(b"pixels")
+    True
     >>> mmhash.MultimodalDataItem("IMAGE", feature=b"pixels", hash="0xff")
     Traceback (most recent call last):
     TypeError: hash: expected a non-negative int or None, found a str
