@@ -25,6 +25,16 @@ class Task(Protocol):
         """There is no thread to do it."""
 
 
+class _Start:
+    """A thread that is being started: its slot, until it has taken it. By which thread."""
+
+    __slots__ = ("slot", "thread")
+
+    def __init__(self) -> None:
+        self.slot: list[None] = []
+        self.thread = threading.get_ident()
+
+
 class Workers:
     """At most `count` threads at a time."""
 
@@ -34,6 +44,7 @@ class Workers:
         # One slot for each thread that may be started. Who returns one looks at the queue again:
         # so a task that was enqueued while all were taken is seen by one of those who had them.
         self._slots: list[None] = [None] * count
+        self._starting: deque[_Start] = deque()
         self._threads: set[threading.Thread] = set()
 
     def put(self, task: Task) -> None:
@@ -43,17 +54,9 @@ class Workers:
         whatever else is enqueued, is not done.
         """
         self._tasks.append(task)
-        slot: list[None] = []  # the new thread's, or this one's until that has taken it
         try:
-            slot.append(self._slots.pop())
-            threading.Thread(target=self._work, args=(slot,), name="mmhash").start()
-        except IndexError:
-            return
-        except BaseException as error:
-            _move(slot, self._slots)
-            if not isinstance(error, RuntimeError):
-                self._remove(task)
-                raise
+            self._start()
+        except RuntimeError as error:
             if len(self._slots) < self._count:
                 return  # others are at work, and will come to it
             # Also what others enqueued who saw this one trying.
@@ -61,6 +64,35 @@ class Workers:
                 with contextlib.suppress(IndexError):
                     self._tasks.popleft().fail(error)
             raise
+        except BaseException:  # a signal handler's
+            with contextlib.suppress(ValueError):  # it is being done
+                self._tasks.remove(task)
+            if self._tasks:
+                with contextlib.suppress(RuntimeError):
+                    self._start()
+            raise
+
+    def _start(self) -> None:
+        """Starts a thread, if there may be another."""
+        start = _Start()
+        self._starting.append(start)
+        try:
+            if _move(self._slots, start.slot) or self._take_over(start):
+                threading.Thread(target=self._work, args=(start.slot,), name="mmhash").start()
+        except BaseException:
+            _move(start.slot, self._slots)
+            raise
+        finally:
+            with contextlib.suppress(ValueError):
+                self._starting.remove(start)
+
+    def _take_over(self, start: _Start) -> bool:
+        """The slot of a start that this thread was at when a finalizer came and put a task."""
+        return any(
+            other.thread == start.thread and _move(other.slot, start.slot)
+            for other in list(self._starting)
+            if other is not start
+        )
 
     def join(self) -> None:
         """Waits until the threads that are at work now have ended."""
@@ -72,14 +104,10 @@ class Workers:
         if threading.current_thread() in self._threads:
             raise RuntimeError("shutdown: expected another thread than a worker of its own")
 
-    def _remove(self, task: Task) -> None:
-        with contextlib.suppress(ValueError):  # it is being done
-            self._tasks.remove(task)
-
     def _work(self, slot: list[None]) -> None:
         held: list[None] = []
         if not _move(slot, held) and not _move(self._slots, held):
-            return  # who started this thread was interrupted and returned the slot, now another's
+            return  # who started this thread was interrupted, and the slot is another's now
         self._threads.add(threading.current_thread())
         try:
             while held:

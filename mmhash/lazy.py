@@ -29,14 +29,19 @@ class LazyHash:
     None`) at any time. (So an `__init__` should assign the feature before the embeddings.) Only a
     feature whose *memory* is written before the hash is read has the later contents' hash.
 
-    `item.hash = n` overrides it with `n & (2**64 - 1)`, and `item.hash = None` forgets it, so that
-    the next read computes it anew. `item.pad_value` is `item.hash % 2**30`. `item.identity` is the
-    16 bytes of mmhash.identity(), which an overriding hash does not change. `repr`, `==`,
-    `dataclasses.asdict` and `dataclasses.replace` hash nothing, and `replace` makes an item that is
-    unresolved again.
+    `item.hash = n` overrides it with `n & (2**64 - 1)`. **After `item.hash = None` the next read
+    computes it of what the item holds then, whatever was assigned in between** (pickling and
+    copying read, too); and a copy that is given another feature forgets a hash that was computed
+    of the old one, as if by None, so that parts of a bundle may be made by `copy.copy`.
 
-    Any thread may read and assign; two that read at once hash once. Hashing releases the GIL from
-    256 KiB on. A feature on a GPU is hashed on the reading thread's current stream. What hashing
+    `item.pad_value` is `item.hash % 2**30`. `item.identity` is the 16 bytes of mmhash.identity(),
+    which an overriding hash does not change. `repr`, `==`, `dataclasses.asdict` and
+    `dataclasses.replace` hash nothing, and `replace` makes an item that is unresolved again.
+
+    Any thread may read and assign; two that read at once hash once. There is no lock: finalizers
+    and signal handlers may do so too, an exception of theirs leaves nothing behind, and what they
+    ask for while the same thread hashes may be hashed twice. Hashing releases the GIL from 256 KiB
+    on. A feature on a GPU is hashed on the reading thread's current stream. What hashing
     raises is raised by the read, and not kept: TypeError for a feature that has no identity,
     ValueError where there is nothing to hash, RuntimeError in place of an AttributeError, which
     Python would take for a missing attribute.
