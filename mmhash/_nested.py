@@ -32,20 +32,19 @@ def is_empty(value: Any) -> bool:
         return True
     if not isinstance(value, (list, tuple)):
         return False
-    seen = {id(value)}
+    seen, around = {id(value)}, {id(value)}  # ids of lists; those of `path`
     path = [(id(value), iter(value))]  # from the outermost list to the one that is walked
     while path:
         for part in path[-1][1]:
             if part is None:
                 continue
-            if not isinstance(part, (list, tuple)):
+            if not isinstance(part, (list, tuple)) or id(part) in around:
                 return False
             if id(part) not in seen:
                 seen.add(id(part))
+                around.add(id(part))
                 path.append((id(part), iter(part)))
                 break
-            if any(id(part) == above for above, _ in path):
-                return False
         else:
-            path.pop()
+            around.discard(path.pop()[0])
     return True
