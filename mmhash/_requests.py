@@ -7,6 +7,7 @@ import threading
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from typing import Any
 
 Hashes = list[int]
 
@@ -23,9 +24,9 @@ class Request:
     ) -> None:
         self.id = request_id
         self.future: Future[Hashes] = Future()
-        self.future.add_done_callback(lambda _: finish(self))
+        self.future.add_done_callback(self._finished)
         self._work: Callable[[], Hashes] | None = work
-        self._release = release
+        self._release, self._finish = release, finish
         self._context = contextvars.copy_context()  # a profile that is active here counts there too
         self.thread = threading.get_ident()  # which submits it
         self.place: list[None] = []  # that it holds: none or one
@@ -52,6 +53,14 @@ class Request:
         """Whether the event loop of the task that waited for a place was closed meanwhile."""
         return self.loop is not None and self.loop.is_closed() and not self.started
 
+    def woken(self) -> bool:
+        """Wakes whoever waits for a place. False if there is nobody any more."""
+        try:
+            self.wake()
+        except RuntimeError:  # what asyncio raises where the event loop is closed
+            return False
+        return True
+
     def run(self) -> None:
         """In a worker: sets the result, unless it was cancelled."""
         work, self._work = self._work, None  # the inputs live no longer than this call
@@ -71,3 +80,21 @@ class Request:
         if self.future.set_running_or_notify_cancel():
             self._release(self)
             self.future.set_exception(error)
+
+    def _finished(self, _: Future[Hashes]) -> None:
+        self._work = None  # of one that was cancelled, and may be in the queue for long
+        self._finish(self)
+
+
+def items_of(inputs: Any) -> list[Any]:
+    """The items of what submit() takes. TypeError if it is none of that."""
+    items = getattr(inputs, "mm_items", inputs)
+    found = list(items) if isinstance(items, (list, tuple)) else [items]
+    for i, item in enumerate(found):
+        if not callable(getattr(item, "resolve", None)):
+            where = f"inputs[{i}]" if isinstance(items, (list, tuple)) else "inputs"
+            raise TypeError(
+                f"{where}: expected MultimodalInputs or items with mmhash.LazyHash, "
+                f"found a {type(item).__qualname__}"
+            )
+    return found

@@ -10,13 +10,13 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal
 
 from mmhash._images import load_images
-from mmhash._requests import Hashes, Request
+from mmhash._requests import Hashes, Request, items_of
 from mmhash._streams import after_current_work
 from mmhash._workers import Workers
 from mmhash.lazy import held_by
@@ -102,7 +102,7 @@ class HashExecutor:
             self._enter(request)
             if not self._take_place(request):
                 woken: queue.SimpleQueue[None] = queue.SimpleQueue()
-                self._wait_in_line(request, lambda: woken.put(None))
+                request.wake = lambda: woken.put(None)
                 while not self._has_place(request):
                     with contextlib.suppress(queue.Empty):
                         woken.get(timeout=LOOK_AGAIN_S)
@@ -147,7 +147,7 @@ class HashExecutor:
             if not self._take_place(request):
                 request.loop = loop = asyncio.get_running_loop()
                 woken = loop.create_future()
-                self._wait_in_line(request, lambda: loop.call_soon_threadsafe(_set_result, woken))
+                request.wake = lambda: loop.call_soon_threadsafe(_set_result, woken)
                 while not self._has_place(request):
                     await asyncio.wait((woken,), timeout=LOOK_AGAIN_S)
             self._start(request)
@@ -166,7 +166,7 @@ class HashExecutor:
         self._check_process()
         self._shut_down = True
         for request in list(self._waiting):
-            _wake(request)
+            request.woken()
         live = [request for request in list(self._live) if request.started]
         if cancel_futures:
             for request in live:
@@ -206,7 +206,7 @@ class HashExecutor:
     # A request, from its beginning to its end.
 
     def _new_request(self, request_id: Hashable, inputs: Any) -> Request:
-        items = _items(inputs)
+        items = items_of(inputs)
         self._check_open()
         values = [value for item in items for value in held_by(item)]
         load_images(values)
@@ -258,11 +258,11 @@ class HashExecutor:
 
     def _take_place(self, request: Request) -> bool:
         """Takes one for a new request. False where it has to wait."""
-        for look_for_abandoned in (False, True):
-            if look_for_abandoned:
-                self._reclaim()
-            if not self._waiting and self._grab(request):
-                return True
+        if not self._waiting and self._grab(request):
+            return True
+        self._reclaim()
+        if not self._waiting and self._grab(request):
+            return True
         if self._when_full == "raise":
             raise queue.Full(
                 f"{self._max_pending} requests are pending, as many as max_pending allows: submit "
@@ -270,15 +270,13 @@ class HashExecutor:
             )
         return False
 
-    def _wait_in_line(self, request: Request, wake: Callable[[], object]) -> None:
-        request.wake = wake
-        self._waiting.append(request)
-        self._serve()  # a place may have been returned after this one found none
-
     def _has_place(self, request: Request) -> bool:
-        """Whether it does not wait any more. RuntimeError if it waits for nothing."""
+        """Whether it need not wait any more; else it stands in line. RuntimeError: for nothing."""
         self._check_open()
         self._reclaim()
+        if not request.place and request not in self._waiting:
+            self._waiting.append(request)  # also where an interrupted _serve() dropped it
+        self._serve()  # a place may have been returned after this one found none
         return bool(request.place)
 
     def _grab(self, request: Request) -> bool:
@@ -294,8 +292,9 @@ class HashExecutor:
         self._serve()
 
     def _return(self, request: Request) -> None:
-        with contextlib.suppress(IndexError):
-            self._places.append(request.place.pop())
+        while request.place:
+            with contextlib.suppress(IndexError):
+                self._places.append(request.place.pop())
 
     def _serve(self) -> None:
         """Gives free places to those who wait, in order."""
@@ -304,11 +303,13 @@ class HashExecutor:
                 request = self._waiting.popleft()
             except IndexError:
                 return
+            if request.started:
+                continue
             if not self._grab(request):
                 self._waiting.appendleft(request)
                 if not self._places:
                     return  # who returns the next comes here
-            elif request.future.done() or not _wake(request):
+            elif request.future.done() or not request.woken():
                 self._return(request)  # it was withdrawn, or its event loop is closed
 
     def _reclaim(self) -> None:
@@ -318,27 +319,6 @@ class HashExecutor:
                 self._withdraw(request)
 
 
-def _wake(request: Request) -> bool:
-    try:
-        request.wake()
-    except RuntimeError:  # what asyncio raises where the event loop is closed
-        return False
-    return True
-
-
 def _set_result(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _items(inputs: Any) -> list[Any]:
-    items = getattr(inputs, "mm_items", inputs)
-    found = list(items) if isinstance(items, (list, tuple)) else [items]
-    for i, item in enumerate(found):
-        if not callable(getattr(item, "resolve", None)):
-            where = f"inputs[{i}]" if isinstance(items, (list, tuple)) else "inputs"
-            raise TypeError(
-                f"{where}: expected MultimodalInputs or items with mmhash.LazyHash, "
-                f"found a {type(item).__qualname__}"
-            )
-    return found
