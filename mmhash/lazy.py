@@ -139,7 +139,9 @@ class LazyHash:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Resolves first where what would be hashed is about to be another."""
-        if self._is_hashed(name):
+        state = self.__dict__.get(STATE)
+        settled = type(state) is HashState and state.number is not None and not state.copied
+        if not settled and self._is_hashed(name):
             self._keep_hash(name, value)
         super().__setattr__(name, value)
 
