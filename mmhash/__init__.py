@@ -34,8 +34,10 @@ from mmhash.cache import CacheInfo, cache_clear, cache_info, cache_resize, forge
 
 if typing.TYPE_CHECKING:
     from mmhash.executor import HashExecutor
-    from mmhash.items import Modality, MultimodalDataItem, MultimodalInputs
+    from mmhash.inputs import MultimodalInputs
+    from mmhash.items import MultimodalDataItem
     from mmhash.lazy import LazyHash
+    from mmhash.modality import Modality
     from mmhash.profiling import profile
 
 __all__ = [
@@ -68,9 +70,9 @@ __all__ = [
 _LATER = {
     "HashExecutor": "executor",
     "LazyHash": "lazy",
-    "Modality": "items",
+    "Modality": "modality",
     "MultimodalDataItem": "items",
-    "MultimodalInputs": "items",
+    "MultimodalInputs": "inputs",
     "profile": "profiling",
 }
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from mmhash._nested import leaves
 
 Result = TypeVar("Result")
 
@@ -26,8 +28,8 @@ def after_current_work(
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return work  # without torch there are no tensors, and without CUDA none on a GPU
-    devices: set[Any] = set()
-    _find_devices(torch, values, devices, set())
+    tensors = (leaf for leaf in leaves(tuple(values)) if isinstance(leaf, torch.Tensor))
+    devices = {tensor.device for tensor in tensors if tensor.is_cuda}
     if not devices:
         return work
     events = [torch.cuda.current_stream(device).record_event() for device in devices]
@@ -41,13 +43,3 @@ def after_current_work(
             return work()
 
     return ordered
-
-
-def _find_devices(torch: Any, value: object, devices: set[Any], seen: set[int]) -> None:
-    if isinstance(value, torch.Tensor):
-        if value.is_cuda:
-            devices.add(value.device)
-    elif isinstance(value, (list, tuple, Mapping)) and id(value) not in seen:
-        seen.add(id(value))
-        for part in value.values() if isinstance(value, Mapping) else value:
-            _find_devices(torch, part, devices, seen)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import concurrent.futures
+import contextlib
+import itertools
 import os
 import queue
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Hashable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal
 
+from mmhash._images import load_images
+from mmhash._requests import Hashes, Request, items_of
 from mmhash._streams import after_current_work
-from mmhash.lazy import HASHED
+from mmhash._workers import Workers
+from mmhash.lazy import held_by
 
-Hashes = list[int]
+# The longest that somebody who waits for a place goes without looking himself. Needed only where
+# an event loop was closed with a place that its task had been given and not yet taken up.
+LOOK_AGAIN_S = 0.25
 
 
 class HashExecutor:
@@ -26,7 +33,9 @@ class HashExecutor:
     list of their hashes, and the items have them. The worker keeps the inputs alive until it is
     done, also when whoever waited for it has been cancelled. What hashing raises reaches the one
     who asked, with its traceback. A torch tensor on a GPU is hashed as what is enqueued on the
-    caller's current stream will leave it; other work on the GPU does not wait for the hash.
+    caller's current stream will leave it; other work on the GPU does not wait for the hash. A PIL
+    image that was not read yet is decoded before submit() returns, in the calling thread, because
+    Pillow cannot do so in two threads at once.
 
     At most `max_pending` requests wait or run at a time. Beyond that, submit() and hash() raise
     queue.Full, or with `when_full="wait"` wait for a place (hash() without blocking the event
@@ -34,8 +43,11 @@ class HashExecutor:
     for the next, so that results nobody fetches do not pile up. The future that submit() returned
     has its result in any case.
 
-    Any thread may call any method. A forked child must make its own: RuntimeError. As a context
-    manager it ends like concurrent.futures' executors, when all that was submitted is done.
+    Any thread may call any method, also in a signal handler or finalizer: there is no lock. A
+    forked child must make its own: each method raises RuntimeError there, and waits for nothing. As
+    a context manager it ends like concurrent.futures' executors, when all that was submitted is
+    done. Its threads end when there is nothing to do; where none can be started, submit() and
+    hash() raise RuntimeError.
 
     >>> with mmhash.HashExecutor() as executor:
     ...     item = mmhash.MultimodalDataItem(modality="IMAGE", feature=b"pixels")
@@ -63,86 +75,109 @@ class HashExecutor:
             raise ValueError(f"when_full: expected 'raise' or 'wait', found {when_full!r}")
         self._max_pending = max_pending
         self._when_full = when_full
-        self._threads = ThreadPoolExecutor(max_workers, thread_name_prefix="mmhash")
+        self._workers = Workers(max_workers)
         self._process = os.getpid()
-        self._lock = threading.Lock()  # of all below; never held while anything is waited for
-        self._pending = 0
-        self._waiting: deque[Future[None]] = deque()  # for a place, in order
-        self._requests: dict[Hashable, Future[Hashes]] = {}  # submitted, and not fetched
-        self._done: OrderedDict[Hashable, None] = OrderedDict()  # those of them that are done
+        # No lock guards what follows: finalizers and signal handlers may run between any two lines
+        # and call any method. Each is changed by operations that the interpreter makes atomic, and
+        # whatever follows from two of them is looked at again after the second.
+        self._unused = itertools.repeat(None, max_pending)  # places, each taken here at first
+        self._places: list[None] = []  # and returned here
+        self._waiting: deque[Request] = deque()  # for a place, in order
+        self._requests: dict[Hashable, Request] = {}  # submitted, and not fetched
+        self._live: dict[Request, None] = {}  # those that are not done
+        self._done: dict[Request, None] = {}  # those with an id that are, and not fetched
         self._shut_down = False
 
     def submit(self, request_id: Hashable, inputs: Any) -> Future[Hashes]:
         """Has the inputs hashed, and returns at once, or when there is a place (`when_full`).
 
         Raises ValueError if the id is of a request that is pending, or done and not fetched;
-        queue.Full; RuntimeError after shutdown(); TypeError for inputs without `resolve()`.
+        queue.Full; RuntimeError after shutdown(), in a forked child, and where no thread can be
+        started; TypeError for inputs without `resolve()`; and what Pillow raises for a damaged
+        image.
         """
         self._check_process()
-        work = _work(inputs)
-        place = self._take_place(request_id)
-        if place is not None:
-            try:
-                place.result()
-            except BaseException:
-                self._give_up(place)
-                raise
-        return self._start(request_id, work)
+        request = self._new_request(request_id, inputs)
+        try:
+            self._enter(request)
+            if not self._take_place(request):
+                woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+                request.wake = lambda: woken.put(None)
+                while not self._has_place(request):
+                    with contextlib.suppress(queue.Empty):
+                        woken.get(timeout=LOOK_AGAIN_S)
+            self._start(request)
+        except BaseException:
+            self._withdraw(request)
+            raise
+        return request.future
 
     def get_result(self, request_id: Hashable, timeout: float | None = None) -> Hashes:
         """The hashes of a submitted request, waiting up to `timeout` seconds; can be fetched once.
 
         Raises TimeoutError, after which it may be asked for again; KeyError if no such request was
-        submitted, or its result was fetched or dropped; what hashing raised; and
-        concurrent.futures.CancelledError.
+        submitted, or its result was fetched or dropped; what hashing raised;
+        concurrent.futures.CancelledError; and RuntimeError in a forked child.
         """
-        with self._lock:
-            request = self._requests.get(request_id)
-        if request is None:
+        self._check_process()
+        request = self._requests.get(request_id)
+        if request is None or not request.enqueued:
             raise KeyError(
                 "request_id: expected one that was submitted and not fetched, found "
                 f"{request_id!r} (the {self._max_pending} latest results are kept; the future "
                 "from submit() keeps its own)"
             )
         try:
-            return request.result(timeout)
+            return request.future.result(timeout)
         finally:
-            if request.done():
-                with self._lock:
-                    if self._requests.get(request_id) is request:
-                        del self._requests[request_id]
-                    self._done.pop(request_id, None)
+            if request.future.done():
+                self._forget(request)
 
     async def hash(self, inputs: Any) -> Hashes:
         """`await executor.hash(inputs)`: the same for asyncio, without an id.
 
-        Cancelling the awaiting task takes the request back if no thread has begun with it.
+        Cancelling the awaiting task takes the request back if no thread has begun with it. A PIL
+        image that was not read yet is decoded on the event loop's thread, which that may hold up
+        for tens of milliseconds: read images in a thread of your own (`image.load()`) before.
         """
         self._check_process()
-        work = _work(inputs)
-        place = self._take_place(None)
-        if place is not None:
-            try:
-                await asyncio.wrap_future(place)
-            except BaseException:
-                self._give_up(place)
-                raise
-        return await asyncio.wrap_future(self._start(None, work))
+        request = self._new_request(None, inputs)
+        try:
+            self._enter(request)
+            if not self._take_place(request):
+                request.loop = loop = asyncio.get_running_loop()
+                woken = loop.create_future()
+                request.wake = lambda: loop.call_soon_threadsafe(_set_result, woken)
+                while not self._has_place(request):
+                    await asyncio.wait((woken,), timeout=LOOK_AGAIN_S)
+            self._start(request)
+        except BaseException:
+            self._withdraw(request)
+            raise
+        return await asyncio.wrap_future(request.future)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Takes no more requests. Those that wait for a place fail with RuntimeError.
 
         With `cancel_futures`, what no thread has begun with is cancelled; the rest is always
-        finished. With `wait`, returns when it is.
+        finished. With `wait`, returns when it is; RuntimeError in one of its own threads, and in a
+        forked child.
         """
-        with self._lock:
-            self._shut_down = True
-            waiting, self._waiting = self._waiting, deque()
-        for place in waiting:
-            if place.set_running_or_notify_cancel():
-                place.set_exception(RuntimeError("this HashExecutor was shut down"))
-        if os.getpid() == self._process:  # a forked child has none of the threads
-            self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        self._check_process()
+        self._shut_down = True
+        for request in list(self._waiting):
+            request.woken()
+        live = [request for request in list(self._live) if request.started]
+        if cancel_futures:
+            for request in live:
+                request.future.cancel()
+        if wait:
+            self._workers.check_outside()
+            for request in live:
+                # Not for one that this thread was submitting when a signal handler came to this.
+                if request.enqueued or request.thread != threading.get_ident():
+                    concurrent.futures.wait((request.future,))
+            self._workers.join()
 
     def __enter__(self) -> HashExecutor:
         return self
@@ -153,8 +188,9 @@ class HashExecutor:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Finishes what was submitted."""
-        self.shutdown()
+        """Finishes what was submitted. In a forked child, which has none of that, does nothing."""
+        if os.getpid() == self._process:
+            self.shutdown()
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
@@ -163,94 +199,126 @@ class HashExecutor:
                 "this one: make another here"
             )
 
-    def _take_place(self, request_id: Hashable) -> Future[None] | None:
-        """None if there was one; else a future to wait for."""
-        with self._lock:
-            if self._shut_down:
-                raise RuntimeError("submit: this HashExecutor was shut down")
-            self._check_id(request_id)
-            if self._pending < self._max_pending:
-                self._pending += 1
-                return None
-            if self._when_full == "raise":
-                raise queue.Full(
-                    f"{self._pending} requests are pending, as many as max_pending allows: submit "
-                    "later, or make the HashExecutor with when_full='wait'"
-                )
-            place: Future[None] = Future()
-            self._waiting.append(place)
-            return place
+    def _check_open(self) -> None:
+        if self._shut_down:
+            raise RuntimeError("submit: this HashExecutor was shut down")
 
-    def _release_place(self) -> None:
-        """Gives it to whoever waits longest."""
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._pending -= 1
-                    return
-                place = self._waiting.popleft()
-            if place.set_running_or_notify_cancel():
-                place.set_result(None)
-                return
+    # A request, from its beginning to its end.
 
-    def _give_up(self, place: Future[None]) -> None:
-        """The one who waited for a place does not want it any more, but may just have got it."""
-        if not place.cancel() and not place.cancelled() and place.exception() is None:
-            self._release_place()
+    def _new_request(self, request_id: Hashable, inputs: Any) -> Request:
+        items = items_of(inputs)
+        self._check_open()
+        values = [value for item in items for value in held_by(item)]
+        load_images(values)
+        work = after_current_work(values, lambda: [item.resolve() for item in items])
+        return Request(request_id, work, self._release, self._finish)
 
-    def _check_id(self, request_id: Hashable) -> None:
-        if request_id is not None and request_id in self._requests:
-            state = "done and not fetched" if request_id in self._done else "pending"
-            raise ValueError(f"request_id: {request_id!r} is that of a request that is {state}")
+    def _enter(self, request: Request) -> None:
+        if request.id is not None:
+            other = self._requests.setdefault(request.id, request)
+            if other is not request:
+                state = "done and not fetched" if other.future.done() else "pending"
+                raise ValueError(f"request_id: {request.id!r} is that of a request that is {state}")
+        self._live[request] = None
 
-    def _start(self, request_id: Hashable, work: Callable[[], Hashes]) -> Future[Hashes]:
-        """Hands the work to the threads, with the place that was taken."""
-        context = contextvars.copy_context()  # a profile that is active here counts there too
-        try:
-            with self._lock:
-                self._check_id(request_id)  # another may have taken it while this one waited
-                future = self._threads.submit(context.run, self._run, work)
-                if request_id is not None:
-                    self._requests[request_id] = future
-        except BaseException:
-            self._release_place()
-            raise
-        future.add_done_callback(lambda done: self._finished(request_id, done))
-        return future
+    def _start(self, request: Request) -> None:
+        # Either this sees that it was shut down, or shutdown(), which looks afterwards, sees this.
+        request.started = True
+        self._check_open()
+        self._workers.put(request)
+        request.enqueued = True
 
-    def _run(self, work: Callable[[], Hashes]) -> Hashes:
-        try:
-            return work()
-        finally:
-            self._release_place()  # before the result is seen, so that the next submit() has it
+    def _withdraw(self, request: Request) -> None:
+        """It came to nothing, unless a thread has begun with it."""
+        self._forget(request)
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(request)
+        request.future.cancel()  # calls _finish()
 
-    def _finished(self, request_id: Hashable, future: Future[Hashes]) -> None:
-        if future.cancelled():
-            self._release_place()
-        with self._lock:
-            if self._requests.get(request_id) is not future:
-                return  # without an id, or fetched already
-            self._done[request_id] = None
-            while len(self._done) > self._max_pending:
-                oldest, _ = self._done.popitem(last=False)
-                del self._requests[oldest]
+    def _finish(self, request: Request) -> None:
+        """Once it has a result, or was cancelled."""
+        self._release(request)
+        self._live.pop(request, None)
+        if request.id is None:
+            return
+        self._done[request] = None
+        if request.fetched:
+            self._done.pop(request, None)
+        for oldest in list(self._done)[: -self._max_pending]:
+            self._forget(oldest)
 
+    def _forget(self, request: Request) -> None:
+        """Frees the id, which nobody else can have taken before."""
+        if request.id is not None and request.set_fetched():
+            if self._requests.get(request.id) is request:
+                del self._requests[request.id]
+            self._done.pop(request, None)
 
-def _work(inputs: Any) -> Callable[[], Hashes]:
-    """What a thread is to do: resolve the items, once what is on the GPU's streams now is done."""
-    items = _items(inputs)
-    values = [getattr(item, name, None) for item in items for name in HASHED]
-    return after_current_work(values, lambda: [item.resolve() for item in items])
+    # Places. A request that holds one has it in `request.place`.
 
-
-def _items(inputs: Any) -> list[Any]:
-    items = getattr(inputs, "mm_items", inputs)
-    found = list(items) if isinstance(items, (list, tuple)) else [items]
-    for i, item in enumerate(found):
-        if not callable(getattr(item, "resolve", None)):
-            where = f"inputs[{i}]" if isinstance(items, (list, tuple)) else "inputs"
-            raise TypeError(
-                f"{where}: expected MultimodalInputs or items with mmhash.LazyHash, "
-                f"found a {type(item).__qualname__}"
+    def _take_place(self, request: Request) -> bool:
+        """Takes one for a new request. False where it has to wait."""
+        if not self._waiting and self._grab(request):
+            return True
+        self._reclaim()
+        if not self._waiting and self._grab(request):
+            return True
+        if self._when_full == "raise":
+            raise queue.Full(
+                f"{self._max_pending} requests are pending, as many as max_pending allows: submit "
+                "later, or make the HashExecutor with when_full='wait'"
             )
-    return found
+        return False
+
+    def _has_place(self, request: Request) -> bool:
+        """Whether it need not wait any more; else it stands in line. RuntimeError: for nothing."""
+        self._check_open()
+        self._reclaim()
+        if not request.place and request not in self._waiting:
+            self._waiting.append(request)  # also where an interrupted _serve() dropped it
+        self._serve()  # a place may have been returned after this one found none
+        return bool(request.place)
+
+    def _grab(self, request: Request) -> bool:
+        try:
+            request.place.append(self._places.pop())
+        except IndexError:
+            request.place.extend(itertools.islice(self._unused, 1))
+        return bool(request.place)
+
+    def _release(self, request: Request) -> None:
+        """Returns its place, if it has one, for whoever waits longest. Can be called again."""
+        self._return(request)
+        self._serve()
+
+    def _return(self, request: Request) -> None:
+        while request.place:
+            with contextlib.suppress(IndexError):
+                self._places.append(request.place.pop())
+
+    def _serve(self) -> None:
+        """Gives free places to those who wait, in order."""
+        while self._waiting:
+            try:
+                request = self._waiting.popleft()
+            except IndexError:
+                return
+            if request.started:
+                continue
+            if not self._grab(request):
+                self._waiting.appendleft(request)
+                if not self._places:
+                    return  # who returns the next comes here
+            elif request.future.done() or not request.woken():
+                self._return(request)  # it was withdrawn, or its event loop is closed
+
+    def _reclaim(self) -> None:
+        """Takes back what was given to tasks whose event loop was closed before they took it up."""
+        for request in list(self._live):
+            if request.is_abandoned():
+                self._withdraw(request)
+
+
+def _set_result(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

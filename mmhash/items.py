@@ -1,43 +1,40 @@
-"""The items of a multimodal request, with SGLang's field names, whatever the engine."""
+"""One image, video or audio clip, with SGLang's field names, whatever the engine."""
 
 from __future__ import annotations
 
 import dataclasses
-import enum
-from typing import Any
+from typing import Any, ClassVar
 
 from mmhash import _core, profiling
-from mmhash.lazy import HASHED, PROVIDED, LazyHash, is_empty
+from mmhash._nested import is_empty
+from mmhash.lazy import HASHED, PROVIDED, LazyHash
+from mmhash.modality import Modality, as_modality
 
-
-class Modality(enum.Enum):
-    """What an item is of.
-
-    >>> mmhash.Modality.from_str("image")
-    <Modality.IMAGE: 1>
-    >>> mmhash.Modality.from_str("smell")
-    Traceback (most recent call last):
-    ValueError: modality: expected one of IMAGE, MULTI_IMAGES, VIDEO, AUDIO, found 'smell'
-    """
-
-    IMAGE = enum.auto()
-    MULTI_IMAGES = enum.auto()
-    VIDEO = enum.auto()
-    AUDIO = enum.auto()
-
-    @classmethod
-    def from_str(cls, text: str) -> Modality:
-        """The modality of that name, in upper or lower case. ValueError for any other."""
-        try:
-            return cls[text.upper()]
-        except KeyError:
-            names = ", ".join(cls.__members__)
-            raise ValueError(f"modality: expected one of {names}, found {text!r}") from None
-
-    @classmethod
-    def all(cls) -> list[Modality]:
-        """Those that a model may have an encoder for."""
-        return [cls.IMAGE, cls.VIDEO, cls.AUDIO]
+# Found by reading SGLang 0.5.23: what the encoders in srt/models take from an item beside its
+# feature (`item.NAME`, getattr(item, "NAME"), item.model_specific_data["NAME"], and the parameters
+# of get_image_feature and the like), and the names that srt/multimodal/processors sort into items
+# (ATTR_NAME_TO_MODALITY) and encoders of transformers receive as keywords. Left out: what tells how
+# an item travels (_sglang_borrow_cuda_ipc_feature and its kin, encoder_local_preprocessed,
+# dp_decode_sharded), what belongs to the prompt (pre_chunked_input_ids, num_tokens,
+# vision_token_info), plans of how to compute the feature (dsv41_gpu_plan) and digests of the file
+# (content_digest).
+READ_BY_ENCODERS = frozenset(
+    (
+        # images
+        *("aspect_ratio_ids", "aspect_ratio_mask", "block_sizes", "grid_thw", "grid_thws"),
+        *("has_images", "has_local_crops", "image_aspect_ratio", "image_attention_mask"),
+        *("image_emb_mask", "image_grid_hws", "image_grid_thw", "image_position_ids"),
+        *("image_sizes", "images_crop", "images_spatial_crop", "is_dynamic", "n_vit_h", "n_vit_w"),
+        *("num_patches", "patch_pixel_values", "pixel_attention_mask", "spatial_shapes"),
+        *("tgt_size", "tgt_sizes", "thw_grids", "use_vit_merger"),
+        # videos
+        *("frames_per_video", "pixel_attention_mask_videos", "second_per_grid_ts"),
+        *("spatial_shapes_videos", "timestamps", "video_grid_thw", "video_position_ids"),
+        # audio
+        *("audio_attention_mask", "audio_feature_lens", "audio_length", "audio_num_clips"),
+        *("feature_attention_mask", "input_features_mask"),
+    )
+)
 
 
 @dataclasses.dataclass(init=False, eq=False)
@@ -49,18 +46,38 @@ class MultimodalDataItem(LazyHash):
     `offsets` are the (first, last) positions of its tokens. Whatever else is given goes to
     `model_specific_data`, whose entries can be read as attributes.
 
+    The hash covers what decides what an encoder makes of the item: the feature, the modality, and
+    those entries of `model_specific_data` (or attributes) whose names stand in `read_by_encoder`
+    and that are not None. An image without such entries has the hash of its feature; any other item
+    that of a mapping, `mmhash.hash_feature({"modality": "VIDEO", "feature": feature,
+    "model_specific_data": {"video_grid_thw": grid}})`, with "precomputed_embeddings" in the place
+    of "feature" where those are hashed. So a grid on a GPU, on the CPU and in an array are one
+    value, but a list of ints is another: an engine keeps to one of them. An entry may be added
+    until the hash is read; one that is replaced by `item[key] = value` or by another dict counts as
+    it was, like a feature. As with the memory of a feature, a write into the dict or its arrays
+    themselves is not seen: what they hold when the hash is read counts.
+
     Two items are equal only if they are the same object: comparing tensors would read their bytes,
     and comparing hashes would compute them.
 
     Raises ValueError for an unknown modality or a negative hash, TypeError for one of another type.
 
     >>> item = mmhash.MultimodalDataItem("IMAGE", feature=b"pixels", image_grid_thw=[1, 2, 2])
-    >>> item.image_grid_thw, item.pad_value == mmhash.hash_feature(b"pixels") % 2**30
-    ([1, 2, 2], True)
+    >>> entries = {"image_grid_thw": item.image_grid_thw}
+    >>> whole = {"modality": "IMAGE", "feature": b"pixels", "model_specific_data": entries}
+    >>> item.hash == mmhash.hash_feature(whole)
+    True
+    >>> mmhash.MultimodalDataItem("IMAGE", feature=b"pixels").hash == mmhash.hash_feature(b"pixels")
+    True
     >>> mmhash.MultimodalDataItem("IMAGE", feature=b"pixels", hash="0xff")
     Traceback (most recent call last):
     TypeError: hash: expected a non-negative int or None, found a str
     """
+
+    read_by_encoder: ClassVar[frozenset[str]] = READ_BY_ENCODERS
+    """The names in `model_specific_data` that the hash covers. A class for other models has its
+    own, such as `MultimodalDataItem.read_by_encoder | {"patch_order"}`. What stands under such a
+    name needs an identity; transports, offsets and what belongs to the request have none."""
 
     modality: Modality
     offsets: list[Any] | None = None
@@ -80,7 +97,7 @@ class MultimodalDataItem(LazyHash):
         **more: Any,
     ) -> None:
         if type(modality) is not Modality:
-            modality = _modality(modality)
+            modality = as_modality(modality)
         if model_specific_data is None:
             model_specific_data = more
         elif more:
@@ -112,8 +129,10 @@ class MultimodalDataItem(LazyHash):
         """Sets a field or, if there is none of that name, an entry of `model_specific_data`."""
         if key in _FIELDS:
             setattr(self, key, value)
-        else:
-            self.model_specific_data[key] = value
+            return
+        if key in self.read_by_encoder:
+            self._keep_hash(key, value)
+        self.model_specific_data[key] = value
 
     def set(self, key: str, value: Any) -> None:
         """The same as `item[key] = value`."""
@@ -173,6 +192,32 @@ class MultimodalDataItem(LazyHash):
         item.validate()
         return item
 
+    def _is_hashed(self, name: str) -> bool:
+        return name in _ALWAYS_HASHED or name in self.read_by_encoder
+
+    def _parts(self, name: str | None = None, value: Any = None) -> dict[str, Any]:
+        """The source, the modality, and what an encoder reads besides, under their names."""
+        parts = super()._parts(name, value)
+        if not parts:
+            return parts
+        held = self.__dict__
+        parts["modality"] = value if name == "modality" else held.get("modality")
+        data = value if name == "model_specific_data" else held.get("model_specific_data")
+        for values in (data or {}, held):  # an attribute hides the entry of its name
+            for each in self.read_by_encoder.intersection(values):
+                parts[each] = values[each]
+        if name in self.read_by_encoder:
+            parts[name] = value
+        return {each: part for each, part in parts.items() if part is not None}
+
+    def _whole(self, parts: dict[str, Any]) -> Any:
+        values = {each: part for each, part in parts.items() if each not in _ALWAYS_HASHED}
+        (source,) = parts.keys() & set(HASHED)
+        modality = as_modality(parts.get("modality"))
+        if modality is Modality.IMAGE and not values:
+            return parts[source]
+        return {"modality": modality.name, source: parts[source], "model_specific_data": values}
+
     def merge(self, other: MultimodalDataItem) -> None:
         """Makes this one item of both: the features of both in a list, and their offsets.
 
@@ -194,158 +239,9 @@ class MultimodalDataItem(LazyHash):
         self.hash = number
 
 
+_ALWAYS_HASHED = frozenset((*HASHED, "modality", "model_specific_data"))
 _FIELDS = frozenset(field.name for field in dataclasses.fields(MultimodalDataItem)) | {*PROVIDED}
-
-
-@dataclasses.dataclass(eq=False)
-class MultimodalInputs:
-    """The items of one request, and where in the prompt they stand.
-
-    Like the items, two are equal only if they are the same object.
-
-    >>> features = [b"pixels", b"other pixels"]
-    >>> items = [{"modality": "IMAGE", "feature": feature} for feature in features]
-    >>> inputs = mmhash.MultimodalInputs.from_dict({"mm_items": items, "im_token_id": 7})
-    >>> inputs.resolve() == [mmhash.hash_feature(feature) for feature in features]
-    True
-    >>> mmhash.MultimodalInputs.from_dict({"mm_items": [{"modality": "IMAGE"}]})
-    Traceback (most recent call last):
-    ValueError: mm_items[0]: feature and precomputed_embeddings: expected one of them, ...
-    """
-
-    mm_items: list[MultimodalDataItem]
-    image_pad_len: list[Any] | None = None
-    num_image_tokens: int | None = None
-    im_token_id: int | None = None
-    im_start_id: int | None = None
-    im_end_id: int | None = None
-    slice_start_id: int | None = None
-    slice_end_id: int | None = None
-    video_token_id: int | None = None
-    audio_token_id: int | None = None
-    audio_start_id: int | None = None
-    audio_end_id: int | None = None
-    mrope_positions: Any = None
-    mrope_position_delta: Any = None
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> MultimodalInputs:
-        """The inputs of a request, from what its processor returned. Reads no bytes of any tensor.
-
-        `fields["mm_items"]` is a list of items, or of dicts of their fields. Items that are not
-        valid (`is_valid()`) are dropped. Fields that this class does not have, such as `input_ids`,
-        are passed over.
-
-        Raises TypeError for what is no dict or a `mm_items` that is no list of items, and
-        ValueError for an item without `feature`, `precomputed_embeddings` and hash, naming which.
-
-        >>> mmhash.MultimodalInputs.from_dict({"mm_items": [{"modality": "IMAGE"}]})
-        Traceback (most recent call last):
-        ValueError: mm_items[0]: feature and precomputed_embeddings: expected one of them, ...
-        """
-        if profiling.is_active():
-            return profiling.construct_with(
-                cls._from_dict, fields, requests=1, items=_count(fields)
-            )
-        return cls._from_dict(fields)
-
-    @classmethod
-    def _from_dict(cls, fields: dict[str, Any]) -> MultimodalInputs:
-        if not isinstance(fields, dict):
-            raise TypeError(f"inputs: expected a dict, found a {type(fields).__qualname__}")
-        given = fields.get("mm_items")
-        if not isinstance(given, list):
-            raise TypeError(f"mm_items: expected a list, found a {type(given).__qualname__}")
-        items = [_valid_item(i, item) for i, item in enumerate(given)]
-        optional = {name: fields[name] for name in fields if name in _OPTIONAL}
-        return cls([item for item in items if item is not None], **optional)
-
-    def resolve(self) -> list[int]:
-        """Hashes now what is not hashed yet, and returns the hashes of all items."""
-        return [item.resolve() for item in self.mm_items]
-
-    def contains_image_inputs(self) -> bool:
-        """Whether any item is an image."""
-        return any(item.is_image() for item in self.mm_items)
-
-    def contains_video_inputs(self) -> bool:
-        """Whether any item is a video."""
-        return any(item.is_video() for item in self.mm_items)
-
-    def contains_audio_inputs(self) -> bool:
-        """Whether any item is an audio clip."""
-        return any(item.is_audio() for item in self.mm_items)
-
-    def contains_mm_input(self) -> bool:
-        """Whether any item is valid."""
-        return any(item.is_valid() for item in self.mm_items)
-
-    def merge(self, other: MultimodalInputs) -> None:
-        """Appends the other request's items and positions; token ids are taken where this has none.
-
-        Reads no bytes of any feature. `mrope_positions` are joined along dimension 1 and
-        `mrope_position_delta` along 0, and taken over where this has none.
-        """
-        if not isinstance(other, MultimodalInputs):
-            raise TypeError(f"merge: expected MultimodalInputs, found a {type(other).__qualname__}")
-        self.mm_items = self.mm_items + other.mm_items
-        if other.image_pad_len is not None:
-            self.image_pad_len = (self.image_pad_len or []) + other.image_pad_len
-        self.mrope_positions = _joined(self.mrope_positions, other.mrope_positions, 1)
-        self.mrope_position_delta = _joined(
-            self.mrope_position_delta, other.mrope_position_delta, 0
-        )
-        for name in _OPTIONAL:
-            if name.endswith("_id") and getattr(self, name) is None:
-                setattr(self, name, getattr(other, name))
-
-
-_OPTIONAL = dict.fromkeys(field.name for field in dataclasses.fields(MultimodalInputs))
-del _OPTIONAL["mm_items"]
-
-
-def _modality(value: Any) -> Modality:
-    if isinstance(value, Modality):
-        return value
-    if isinstance(value, str):
-        return Modality.from_str(value)
-    name = getattr(value, "name", None)
-    if isinstance(value, enum.Enum) and isinstance(name, str):  # an engine's own
-        return Modality.from_str(name)
-    raise TypeError(
-        f"modality: expected a Modality or its name, found a {type(value).__qualname__}"
-    )
-
-
-def _valid_item(position: int, given: Any) -> MultimodalDataItem | None:
-    try:
-        if isinstance(given, dict):
-            item = MultimodalDataItem._from_dict(given)
-            return item if item.is_valid() else None
-        if not isinstance(given, MultimodalDataItem):
-            raise TypeError(
-                f"expected a MultimodalDataItem or a dict, found a {type(given).__qualname__}"
-            )
-        if not given.is_valid():
-            return None
-        given.validate()
-        return given
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"mm_items[{position}]: {error}") from error
-
-
-def _count(fields: Any) -> int:
-    items = fields.get("mm_items") if isinstance(fields, dict) else None
-    return len(items) if isinstance(items, list) else 0
 
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _joined(ours: Any, theirs: Any, dimension: int) -> Any:
-    if ours is None or theirs is None:
-        return theirs if ours is None else ours
-    import torch
-
-    return torch.cat([ours, theirs], dim=dimension)

@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import operator
-import os
-import threading
 from typing import Any, ClassVar
 
 from mmhash import _core, profiling
+from mmhash._hash_state import STATE, HashState, arrived, checked
+from mmhash._nested import is_empty
+from mmhash._single_flight import AsksForItselfError, compute_once
 
 HASH_MASK = 2**64 - 1
 PAD_VALUES = 2**30
 
-# The hash stands in the item's __dict__ under this name, as (STATE_VERSION, hash, identity or
-# None), so that pickle, copy and vars() see it like any other attribute, and a class needs no field
-# for it.
-STATE = "_mmhash_state"
-STATE_VERSION = 1
-
 HASHED = ("feature", "precomputed_embeddings")
 PROVIDED = ("hash", "pad_value", "identity")
-
-
-class _Resolution:
-    """An item that a thread is hashing; others that want its hash wait for `done`."""
-
-    def __init__(self) -> None:
-        self.thread = threading.get_ident()
-        self.done = threading.Event()
-
-
-# By id(item), each of which the hashing thread keeps alive. `_guard` is held for single assignments
-# only, never while anything is hashed or any code of the item's runs.
-_in_flight: dict[int, _Resolution] = {}
-_guard = threading.Lock()
-
-
-def _after_fork_in_child() -> None:
-    global _guard
-    _guard = threading.Lock()  # it may have been held by a thread that the child does not have
-    _in_flight.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class LazyHash:
@@ -58,14 +29,19 @@ class LazyHash:
     None`) at any time. (So an `__init__` should assign the feature before the embeddings.) Only a
     feature whose *memory* is written before the hash is read has the later contents' hash.
 
-    `item.hash = n` overrides it with `n & (2**64 - 1)`, and `item.hash = None` forgets it, so that
-    the next read computes it anew. `item.pad_value` is `item.hash % 2**30`. `item.identity` is the
-    16 bytes of mmhash.identity(), which an overriding hash does not change. `repr`, `==`,
-    `dataclasses.asdict` and `dataclasses.replace` hash nothing, and `replace` makes an item that is
-    unresolved again.
+    `item.hash = n` overrides it with `n & (2**64 - 1)`. **After `item.hash = None` the next read
+    computes it of what the item holds then, whatever was assigned in between** (pickling and
+    copying read, too); and a copy that is given another feature forgets a hash that was computed
+    of the old one, as if by None, so that parts of a bundle may be made by `copy.copy`.
 
-    Any thread may read and assign; two that read at once hash once. Hashing releases the GIL from
-    256 KiB on. A feature on a GPU is hashed on the reading thread's current stream. What hashing
+    `item.pad_value` is `item.hash % 2**30`. `item.identity` is the 16 bytes of mmhash.identity(),
+    which an overriding hash does not change. `repr`, `==`, `dataclasses.asdict` and
+    `dataclasses.replace` hash nothing, and `replace` makes an item that is unresolved again.
+
+    Any thread may read and assign; two that read at once hash once. There is no lock: finalizers
+    and signal handlers may do so too, an exception of theirs leaves nothing behind, and what they
+    ask for while the same thread hashes may be hashed twice. Hashing releases the GIL from 256 KiB
+    on. A feature on a GPU is hashed on the reading thread's current stream. What hashing
     raises is raised by the read, and not kept: TypeError for a feature that has no identity,
     ValueError where there is nothing to hash, RuntimeError in place of an AttributeError, which
     Python would take for a missing attribute.
@@ -115,16 +91,16 @@ class LazyHash:
     def hash(self) -> int:
         """64 bits: the overriding hash, or the first 8 bytes of the identity."""
         state = self.__dict__.get(STATE)
-        return self.resolve() if state is None else int(_checked_state(state)[1])
+        if type(state) is HashState and state.number is not None:
+            return state.number
+        return self.resolve()
 
     @hash.setter
     def hash(self, value: int | None) -> None:
-        state = None if value is None else (STATE_VERSION, _checked_hash(value), None)
-        with _guard:
-            if state is None:
-                self.__dict__.pop(STATE, None)
-            else:
-                self.__dict__[STATE] = state
+        # In the place of the old state, in which a thread that is hashing now will store.
+        self.__dict__[STATE] = (
+            HashState(forgotten=True) if value is None else HashState(_checked_hash(value))
+        )
 
     @property
     def pad_value(self) -> int:
@@ -134,77 +110,113 @@ class LazyHash:
     @property
     def identity(self) -> bytes:
         """16 bytes: mmhash.identity() of what the item holds, or held when it was resolved."""
-        state = _checked_state(self.__dict__.get(STATE))
-        if state is None:
-            self.resolve()
-            return self.identity
-        found: bytes | None = state[2]
-        if found is None:  # the hash was assigned
-            found = _identity_of(self)
-            with _guard:
-                if self.__dict__.get(STATE) == state:
-                    self.__dict__[STATE] = (STATE_VERSION, state[1], found)
-        return found
+        state = self._state()
+        if type(state) is HashState:
+            return self._identity_in(state)
+        return checked(state)[2] or self._compute()
 
     @property
     def is_resolved(self) -> bool:
         """Whether the hash is known. Never hashes."""
-        return STATE in self.__dict__
+        return _is_known(self.__dict__.get(STATE))
 
     def resolve(self) -> int:
         """Computes the hash now, unless it is known, and returns it."""
-        while True:
-            with _guard:
-                state = self.__dict__.get(STATE)
-                running = _in_flight.get(id(self))
-                if state is None and running is None:
-                    running = mine = _in_flight[id(self)] = _Resolution()
-                    break
-            if state is not None:
-                return int(_checked_state(state)[1])
-            assert running is not None
-            if running.thread == threading.get_ident():
-                raise RuntimeError("hash: hashing the item's feature asked for the item's own hash")
-            running.done.wait()
-        try:
-            identity = _identity_of(self)
-            number = int.from_bytes(identity[:8], "big")
-            with _guard:
-                # Unless it was assigned meanwhile.
-                return int(self.__dict__.setdefault(STATE, (STATE_VERSION, number, identity))[1])
-        finally:
-            with _guard:
-                if _in_flight.get(id(self)) is mine:
-                    del _in_flight[id(self)]
-            mine.done.set()
+        state = self._state()
+        if type(state) is not HashState:
+            return int(checked(state)[1])
+        if state.known() is None:
+            self._identity_in(state)
+            now = self.__dict__.get(STATE)
+            if type(now) is HashState and now.number is not None:
+                return now.number  # assigned meanwhile
+        number = state.known()
+        assert number is not None
+        return number
 
     def set_pad_value(self) -> None:
         """Does nothing: for callers of engines' items, whose hash this computed."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Resolves first where what would be hashed is about to be another."""
-        if name in HASHED and STATE not in self.__dict__:
-            self._save_hash(name, value)
+        state = self.__dict__.get(STATE)
+        settled = type(state) is HashState and state.number is not None and not state.copied
+        if not settled and self._is_hashed(name):
+            self._keep_hash(name, value)
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
         """Resolves first where what would be hashed is about to go."""
-        if name in HASHED and STATE not in self.__dict__:
-            self._save_hash(name, None)
+        if self._is_hashed(name):
+            self._keep_hash(name, None)
         super().__delattr__(name)
 
-    def _save_hash(self, name: str, value: Any) -> None:
-        held = [getattr(self, each, None) for each in HASHED]
-        source = _chosen(*held)
-        held[HASHED.index(name)] = value
-        if source is not None and _chosen(*held) is not source:
+    # What is hashed. MultimodalDataItem, which hashes more, overrides these three.
+
+    def _is_hashed(self, name: str) -> bool:
+        """Whether that attribute can be part of what is hashed."""
+        return name in HASHED
+
+    def _parts(self, name: str | None = None, value: Any = None) -> dict[str, Any]:
+        """What is hashed, or would be if the attribute `name` had that value. Of nothing: {}."""
+        for each in HASHED:
+            held = value if each == name else getattr(self, each, None)
+            if not is_empty(held):
+                return {each: held}
+        return {}
+
+    def _whole(self, parts: dict[str, Any]) -> Any:
+        """The value whose identity is that of an item with these parts."""
+        (source,) = parts.values()
+        return source
+
+    def _keep_hash(self, name: str, value: Any) -> None:
+        """Before an attribute gets that value: sees to it that the hash stays right."""
+        state = self.__dict__.get(STATE)
+        copied = type(state) is HashState and state.copied
+        if not copied and (_is_known(state) or (type(state) is HashState and state.forgotten)):
+            return
+        before, after = self._parts(), self._parts(name, value)
+        if copied:
+            if after and not _same(before, after):
+                self.hash = None  # what was computed was computed of the other item's
+        elif not all(after.get(each) is part for each, part in before.items()):
             self.resolve()
+
+    def _state(self) -> Any:
+        """A HashState, or what a __setstate__ of the class's own put there."""
+        state = self.__dict__.get(STATE)
+        return self.__dict__.setdefault(STATE, HashState()) if state is None else state
+
+    def _identity_in(self, state: HashState) -> bytes:
+        try:
+            return compute_once(state.cells, self._compute)
+        except AsksForItselfError:
+            raise RuntimeError(
+                "hash: hashing the item's feature asked for the item's own hash"
+            ) from None
+
+    def _compute(self) -> bytes:
+        parts = self._parts()
+        if not parts:
+            raise ValueError(
+                "hash: nothing to hash, feature and precomputed_embeddings are empty; read the "
+                "hash before both are released, or assign it"
+            )
+        try:
+            return profiling.hash_with(_core.identity, self._whole(parts))
+        except AttributeError as error:
+            # `item.hash` would look like a missing attribute, and ask the class's __getattr__.
+            source = next(parts[name] for name in HASHED if name in parts)
+            raise RuntimeError(
+                f"hash: hashing a {type(source).__qualname__} failed: {error}"
+            ) from error
 
     # How it travels.
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Of pickle, copy and deepcopy: the hash is in the state that they take."""
-        if self.resolve_before_copying and STATE not in self.__dict__ and _source(self) is not None:
+        if self.resolve_before_copying and not self.is_resolved and self._parts():
             self.resolve()
         return super().__reduce_ex__(protocol)
 
@@ -212,10 +224,29 @@ class LazyHash:
         """As without the mixin, but refusing a hash that this version does not understand."""
         attributes, slots = state if isinstance(state, tuple) else (state, None)
         if attributes:
-            _checked_state(attributes.get(STATE))
+            own = arrived(attributes.get(STATE))
             self.__dict__.update(attributes)
+            if own is not None:
+                self.__dict__[STATE] = own
+            else:
+                self.__dict__.pop(STATE, None)
         for name, value in (slots or {}).items():
             object.__setattr__(self, name, value)
+
+
+def held_by(item: Any) -> list[Any]:
+    """The values that are hashed of an item with LazyHash, or with attributes of the same names."""
+    if isinstance(item, LazyHash):
+        return list(item._parts().values())
+    return [getattr(item, name, None) for name in HASHED]
+
+
+def _is_known(state: Any) -> bool:
+    return state.known() is not None if type(state) is HashState else state is not None
+
+
+def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    return before.keys() == after.keys() and all(after[name] is before[name] for name in after)
 
 
 def _checked_hash(value: Any) -> int:
@@ -230,48 +261,3 @@ def _checked_hash(value: Any) -> int:
     if number < 0:
         raise ValueError(f"hash: expected a non-negative int or None, found {number}")
     return number & HASH_MASK
-
-
-def _checked_state(state: Any) -> Any:
-    if state is None:
-        return None
-    if not isinstance(state, tuple) or len(state) < 3 or not isinstance(state[0], int):
-        raise ValueError(f"{STATE}: expected (version, hash, identity), found {state!r:.80}")
-    if state[0] != STATE_VERSION:
-        raise ValueError(
-            f"{STATE}: this item was pickled by another version of mmhash (state version "
-            f"{state[0]}, here {STATE_VERSION}): use the same mmhash on both sides"
-        )
-    return state
-
-
-def is_empty(value: Any) -> bool:
-    """Whether there is nothing in it: None, or nested lists of nothing but None."""
-    return value is None or (isinstance(value, (list, tuple)) and all(map(is_empty, value)))
-
-
-def _chosen(feature: Any, precomputed_embeddings: Any) -> Any:
-    """What is hashed of the two; None if both are empty."""
-    if not is_empty(feature):
-        return feature
-    return None if is_empty(precomputed_embeddings) else precomputed_embeddings
-
-
-def _source(item: Any) -> Any:
-    return _chosen(*(getattr(item, name, None) for name in HASHED))
-
-
-def _identity_of(item: Any) -> bytes:
-    source = _source(item)
-    if source is None:
-        raise ValueError(
-            "hash: nothing to hash, feature and precomputed_embeddings are empty; read the hash "
-            "before both are released, or assign it"
-        )
-    try:
-        return profiling.hash_with(_core.identity, source)
-    except AttributeError as error:
-        # `item.hash` would look like a missing attribute, and ask the class's __getattr__ for it.
-        raise RuntimeError(
-            f"hash: hashing a {type(source).__qualname__} failed: {error}"
-        ) from error

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 from mmhash import _core
+from mmhash._nested import leaves
 
 A = TypeVar("A")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,10 +20,25 @@ R = TypeVar("R")
 # 51 to save 17, whatever it cost to compute; above some 20 hashing shows in the time to the first
 # token.
 CHEAP_MS = 10.0
-DEAR_MS = 20.0
+EXPENSIVE_MS = 20.0
+
+SUM_UP_AT = 64  # what was counted, each of which is a dict
 
 # The profiles of this thread or asyncio task; none, nearly always.
 _active: ContextVar[tuple[profile, ...]] = ContextVar("mmhash_profiles", default=())
+
+
+class _Count:
+    """An attribute of a profile: a sum. While other threads count, it may lag behind them."""
+
+    def __init__(self, zero: float = 0) -> None:
+        self._zero = zero
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, found: profile, owner: type) -> Any:
+        return sum((each.get(self._name, 0) for each in list(found._counted)), self._zero)
 
 
 class profile:  # noqa: N801 - a function to its callers
@@ -49,39 +64,41 @@ class profile:  # noqa: N801 - a function to its callers
     'under 10 ms of hashing a request: redundant work on every rank is fine, never broadcast'
     """
 
+    requests, items, hashes = _Count(), _Count(), _Count()
+    bytes, cache_hits = _Count(), _Count()
+    construction_s, hashing_s = _Count(0.0), _Count(0.0)
+
     def __init__(self) -> None:
-        self.requests = self.items = self.hashes = self.bytes = self.cache_hits = 0
-        self.construction_s = self.hashing_s = 0.0
-        self._lock = threading.Lock()
-        self._tokens: list[Token[tuple[profile, ...]]] = []
+        # Whatever was counted, summed up now and then. No lock: a finalizer or a signal handler
+        # that hashes may come between any two lines.
+        self._counted: deque[dict[str, float]] = deque()
 
     def __enter__(self) -> profile:
-        self._tokens.append(_active.set((*_active.get(), self)))
+        _active.set((*_active.get(), self))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _active.reset(self._tokens.pop())
+        active = _active.get()
+        for i in reversed(range(len(active))):
+            if active[i] is self:
+                _active.set(active[:i] + active[i + 1 :])
+                return
+        raise RuntimeError(
+            "profile: expected to be left in the thread or asyncio task that entered it"
+        )
 
     def __call__(self, function: F) -> F:
         """Decorates a function: its calls are added up."""
         import inspect  # it takes longer to import than all of mmhash
 
-        @contextmanager
-        def block() -> Iterator[None]:  # with a token of its own, since calls may overlap
-            token = _active.set((*_active.get(), self))
-            try:
-                yield
-            finally:
-                _active.reset(token)
-
         @functools.wraps(function)
         def call(*args: Any, **keywords: Any) -> Any:
-            with block():
+            with self:
                 return function(*args, **keywords)
 
         @functools.wraps(function)
         async def call_async(*args: Any, **keywords: Any) -> Any:
-            with block():
+            with self:
                 return await function(*args, **keywords)
 
         return cast(F, call_async if inspect.iscoroutinefunction(function) else call)
@@ -89,7 +106,7 @@ class profile:  # noqa: N801 - a function to its callers
     def advice(self) -> str:
         """What the time of hashing per request means for a server of several ranks."""
         each = 1e3 * self.hashing_s / max(1, self.requests)
-        if each > DEAR_MS:
+        if each > EXPENSIVE_MS:
             return "over 20 ms of hashing a request: resolve before sending (mmhash.HashExecutor)"
         if each >= CHEAP_MS:
             return (
@@ -110,9 +127,17 @@ class profile:  # noqa: N801 - a function to its callers
         )
 
     def _add(self, **counts: float) -> None:
-        with self._lock:
-            for name, count in counts.items():
-                setattr(self, name, getattr(self, name) + count)
+        self._counted.append(counts)
+        if len(self._counted) > SUM_UP_AT:
+            total: dict[str, float] = {}
+            for _ in range(SUM_UP_AT):
+                try:
+                    counts = self._counted.popleft()
+                except IndexError:  # another thread sums up too
+                    break
+                for name, count in counts.items():
+                    total[name] = total.get(name, 0) + count
+            self._counted.append(total)
 
 
 def is_active() -> bool:
@@ -148,10 +173,10 @@ def construct_with(function: Callable[[A], R], fields: A, **counts: int) -> R:
 
 def nbytes(value: Any) -> int:
     """The size of tensors, arrays and buffers in nested lists and mappings; 0 for anything else."""
-    if isinstance(value, Mapping):
-        return sum(map(nbytes, value.values()))
-    if isinstance(value, (list, tuple)):
-        return sum(map(nbytes, value))
+    return sum(map(_size, leaves(value)))
+
+
+def _size(value: Any) -> int:
     found = getattr(value, "nbytes", None)
     if isinstance(found, int):
         return found

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import os
 import pickle
-import threading
-import time
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from subprocesses import python_output
 
 import mmhash
 from mmhash import lazy
@@ -52,13 +48,12 @@ KINDS = [Plain, Data, Slotted, Getattr, lambda x: mmhash.MultimodalDataItem("IMA
 class Counting:
     """A feature that counts how often it is hashed."""
 
-    def __init__(self, value: Any = 1.0, seconds: float = 0.0) -> None:
+    def __init__(self, value: Any = 1.0) -> None:
         self.hashed = 0
-        self.value, self.seconds = np.full(4, value), seconds
+        self.value = np.full(4, value)
 
     def __dlpack__(self, **_: Any) -> Any:
         self.hashed += 1
-        time.sleep(self.seconds)
         return self.value.__dlpack__()
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -230,6 +225,16 @@ def test_an_attribute_error_is_no_missing_attribute(make: Any) -> None:
         hasattr(item, "hash")
 
 
+def test_a_feature_that_asks_for_its_own_hash() -> None:
+    class Recursive(Counting):
+        def __dlpack__(self, **_: Any) -> Any:
+            return item.hash
+
+    item = Plain(Recursive())
+    with pytest.raises(RuntimeError, match="asked for the item's own hash"):
+        _ = item.hash
+
+
 def test_classes_that_define_a_hash_are_refused() -> None:
     with pytest.raises(TypeError, match=r"Own defines 'hash', which mmhash\.LazyHash provides"):
 
@@ -311,149 +316,114 @@ def test_a_state_of_another_version(state: Any) -> None:
         pickle.loads(data)
 
 
-def run_together(*functions: Any) -> list[Any]:
-    found: list[Any] = [None] * len(functions)
-    start = threading.Barrier(len(functions))
+@pytest.mark.parametrize("way", ["copy", "deepcopy"])
+@pytest.mark.parametrize("kind", [Plain, Data, Slotted, Getattr])
+def test_a_bundle_that_is_split_into_copies(way: str, kind: Any) -> None:
+    """As engines do: each part is hashed for itself, in whatever order it is told so."""
+    features = [b"a", b"b", b"c"]
 
-    def run(i: int) -> None:
-        start.wait()
-        try:
-            found[i] = functions[i]()
-        except Exception as error:
-            found[i] = error
+    def parts(bundle: Any, *, forget: str) -> list[int]:
+        found = []
+        for i in range(3):
+            part = COPIES[way](bundle)
+            if forget == "before":
+                part.hash = None
+            part.feature = features[i : i + 1]
+            if forget == "after":
+                part.hash = None
+            found.append(part.hash)
+        return found
 
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(functions))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive(), "deadlock"
-    return found
-
-
-def test_threads_hash_once() -> None:
-    item = Plain(Counting(seconds=0.05))
-    found = run_together(*[lambda: item.hash] * 8)
-    assert found == [mmhash.hash_feature(item.feature.value)] * 8
-    assert item.feature.hashed == 1
-
-
-def test_a_thread_that_releases_the_feature_waits_for_the_hash() -> None:
-    feature = Counting(seconds=0.05)
-    item = Plain(feature)
-    run_together(lambda: item.hash, lambda: setattr(item, "feature", None))
-    assert (item.feature, item.hash) == (None, mmhash.hash_feature(feature.value))
-    assert feature.hashed == 1
+    right = [mmhash.hash_feature([each]) for each in features]
+    for forget in ("before", "after", "never"):
+        bundle = kind(features)
+        assert parts(bundle, forget=forget) == right
+        assert bundle.hash == mmhash.hash_feature(features)
+        bundle.hash = None  # the parts of an item that was to be hashed anew
+        assert parts(bundle, forget=forget) == right
 
 
-def test_a_hash_assigned_meanwhile_stays() -> None:
-    item = Plain(Counting(seconds=0.2))
-    hashing = threading.Thread(target=item.resolve)
-    hashing.start()
-    while not item.feature.hashed:
-        time.sleep(0.001)
+def test_after_none_the_next_read_computes() -> None:
+    item = Plain(b"pixels", b"embeddings")
     item.hash = 5
-    hashing.join()
-    assert item.hash == 5
+    item.hash = None
+    item.feature = b"others"
+    item.feature = None
+    item.precomputed_embeddings = b"more"
+    assert not item.is_resolved
+    item.hash = None
+    assert item.hash == mmhash.hash_feature(b"more")
+    item.feature = b"pixels"
+    assert item.hash == mmhash.hash_feature(b"more"), "the read has been"
+    item.hash = None
+    item.feature = b"others"
+    assert pickle.loads(pickle.dumps(item)).hash == item.hash == mmhash.hash_feature(b"others")
 
 
-def test_each_thread_gets_the_error() -> None:
-    item = Plain({1})
-    found = run_together(*[lambda: item.hash] * 4)
-    assert [type(error) for error in found] == [TypeError] * 4
+def test_what_a_copy_keeps() -> None:
+    item = Plain(b"pixels")
+    made = copy.copy(item)
+    made.feature = None
+    assert made.hash == item.hash, "released"
+    made.feature = b"others"
+    assert made.hash == mmhash.hash_feature(b"others")
+    assert item.hash == mmhash.hash_feature(b"pixels")
+    received = pickle.loads(pickle.dumps(copy.copy(item)))
+    received.feature = b"moved"
+    assert received.hash == item.hash, "what was sent is trusted, a copy or not"
+    item.hash = 5
+    made = copy.copy(item)
+    made.feature = b"others"
+    assert made.hash == 5, "a hash that was assigned is the caller's"
 
 
-def test_a_feature_that_asks_for_its_own_hash() -> None:
-    class Recursive(Counting):
-        def __dlpack__(self, **_: Any) -> Any:
-            return item.hash
+def test_copies_share_no_state() -> None:
+    class Own(Postponed):
+        def __setstate__(self, state: Any) -> None:
+            super().__setstate__(state)
 
-    item = Plain(Recursive())
-    with pytest.raises(RuntimeError, match="asked for the item's own hash"):
-        _ = item.hash
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_child_that_is_forked_while_a_thread_hashes() -> None:
-    code = """
-import os, signal, threading, time, warnings
-import mmhash
-warnings.simplefilter("ignore", DeprecationWarning)
-
-class Feature:
-    def __dlpack__(self, **_):
-        time.sleep(0.3)
-        raise TypeError("no")
-    def __dlpack_device__(self):
-        return (1, 0)
-
-class Item(mmhash.LazyHash):
-    precomputed_embeddings = None
-    def __init__(self, feature):
-        self.feature = feature
-
-item = Item(Feature())
-thread = threading.Thread(target=lambda: print(type(raised(item)).__name__))
-def raised(item):
-    try:
-        item.hash
-    except Exception as error:
-        return error
-thread.start()
-time.sleep(0.05)
-child = os.fork()
-if child == 0:
-    signal.alarm(20)
-    os._exit(0 if isinstance(raised(item), TypeError) else 1)
-print(os.waitpid(child, 0)[1])
-thread.join()
-"""
-    assert sorted(python_output(code).split()) == ["0", "TypeError"]
-
-
-@pytest.mark.parametrize("method", ["spawn", "fork"])
-def test_between_processes(method: str) -> None:
-    """The receiver computes nothing: it has no feature that could be hashed."""
-    code = """
-import multiprocessing, sys
-from test_lazy import Plain, receive
-import mmhash, numpy as np
-
-if __name__ == "__main__":
-    context = multiprocessing.get_context(sys.argv[1])
-    item = Plain(np.arange(5000.0))
-    there, back = context.Queue(), context.Queue()
-    process = context.Process(target=receive, args=(there, back))
-    process.start()
-    there.put(item)
-    found = back.get(timeout=60)
-    process.join()
-    assert found[:2] == (True, item.hash), found
-    assert found[2].identity == mmhash.identity(np.arange(5000.0))
-    print("right")
-"""
-    if method == "fork" and not hasattr(os, "fork"):
-        pytest.skip("this system has no fork")
-    assert python_output(code, method) == "right"
-
-
-def receive(there: Any, back: Any) -> None:
-    item = there.get(timeout=60)
-    back.put((item.is_resolved, item.hash, item))
+    for kind in (Postponed, Own):
+        item = kind(b"pixels")
+        item.hash = None
+        made = copy.copy(item)
+        made.feature = b"others"
+        received = pickle.loads(pickle.dumps(item)) if kind is Postponed else copy.deepcopy(item)
+        received.feature = b"more"
+        assert [each.hash for each in (made, item, received)] == [
+            mmhash.hash_feature(each) for each in (b"others", b"pixels", b"more")
+        ]
 
 
 class Eager:
-    """What LazyHash must look like: an item that is hashed when it is made."""
+    """What LazyHash must look like: an item that is hashed when it is made.
+
+    But for two things that an eager item gets wrong: after `hash = None` it is hashed when it is
+    read, and a copy that is given another feature is hashed anew.
+    """
 
     def __init__(self, feature: Any, precomputed_embeddings: Any) -> None:
         self.feature, self.precomputed_embeddings = feature, precomputed_embeddings
         self.hash: int | None = None
-        self.set_pad_value()
+        self.forgotten = self.computed = self.copied = False
+        self.changed()
 
-    def set_pad_value(self) -> None:
-        held = self.precomputed_embeddings if self.feature is None else self.feature
-        if self.hash is None and held is not None:
-            self.hash = mmhash.hash_feature(held)
+    @property
+    def source(self) -> Any:
+        return self.precomputed_embeddings if self.feature is None else self.feature
+
+    def changed(self) -> None:
+        if not self.forgotten:
+            self.read()
+
+    def read(self) -> int | None:
+        if self.hash is None and self.source is not None:
+            self.hash = mmhash.hash_feature(self.source)
+            self.forgotten, self.computed = False, True
+        return self.hash
+
+    def assign(self, value: int | None) -> None:
+        self.hash = None if value is None else value % 2**64
+        self.forgotten, self.computed, self.copied = value is None, False, False
 
 
 features = st.sampled_from(
@@ -476,16 +446,24 @@ def test_lazy_and_eager_agree(feature: Any, embeddings: Any, sequence: Any) -> N
             assert agree(lazily, eager)
         elif name == "copy":
             lazily = COPIES[value](lazily)
+            eager.read()
+            eager.copied = not value.startswith("pickle") and eager.computed
+            eager.feature, eager.precomputed_embeddings = (
+                lazily.feature,
+                lazily.precomputed_embeddings,
+            )
         elif name == "hash":
             lazily.hash = value
-            eager.hash = value if value is None else value % 2**64
-            eager.set_pad_value()
+            eager.assign(value)
         else:
             if name == "move":
                 name, value = "feature", moved(lazily.feature, value)
+            before = eager.source
             setattr(lazily, name, value)
             setattr(eager, name, value)
-            eager.set_pad_value()  # as whoever gives an item its first feature does
+            if eager.copied and eager.source is not None and eager.source is not before:
+                eager.assign(None)
+            eager.changed()  # as whoever gives an item its first feature does
     assert agree(lazily, eager)
 
 
@@ -498,7 +476,7 @@ def moved(feature: Any, way: str) -> Any:
 
 
 def agree(lazily: Any, eager: Eager) -> bool:
-    if eager.hash is None:
+    if eager.read() is None:
         with pytest.raises(ValueError, match="nothing to hash"):
             _ = lazily.hash
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from every_line import every_line, interrupt
 
 import mmhash
 from mmhash import profiling
@@ -130,3 +132,92 @@ def test_slow_hashing_is_seen() -> None:
     assert found.hashing_s >= 0.03
     assert found.construction_s < found.hashing_s
     assert found.advice().startswith("over 20 ms")
+
+
+def test_one_profile_in_two_threads() -> None:
+    found = mmhash.profile()
+    entered = threading.Barrier(2)
+    errors: list[BaseException] = []
+
+    def count() -> None:
+        try:
+            with found:
+                entered.wait(30)
+                inputs(b"a").resolve()
+                entered.wait(30)
+            inputs(b"b").resolve()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=count) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors
+    assert (found.requests, found.hashes) == (2, 2)
+
+
+def test_one_profile_in_tasks_that_overlap() -> None:
+    found = mmhash.profile()
+
+    async def count() -> None:
+        with found:
+            await asyncio.sleep(0)
+            inputs(b"a").resolve()
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.gather(*(count() for _ in range(5)))
+
+    asyncio.run(main())
+    assert found.hashes == 5
+    assert not profiling.is_active()
+
+
+def test_blocks_that_end_in_another_order() -> None:
+    first, second = mmhash.profile(), mmhash.profile()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    inputs(b"a").resolve()
+    second.__exit__()
+    assert (first.hashes, second.hashes) == (0, 1)
+    with pytest.raises(RuntimeError, match="left in the thread or asyncio task that entered it"):
+        first.__exit__()
+
+
+def test_counts_of_many_threads_add_up() -> None:
+    found = mmhash.profile()
+    threads = [
+        threading.Thread(target=lambda: [found._add(hashes=1, bytes=3) for _ in range(5000)])
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (found.hashes, found.bytes) == (20_000, 60_000)
+    assert len(found._counted) < 1000, "it grows without end"
+
+
+def test_a_finalizer_or_an_exception_at_any_line() -> None:
+    profiles: list[mmhash.profile] = []
+
+    def make(then: Any) -> Any:
+        found = mmhash.profile()
+        profiles.append(found)
+
+        def count() -> None:
+            with found:
+                for _ in range(profiling.SUM_UP_AT + 2):
+                    found._add(hashes=1)
+
+        return (lambda: then(found)), count
+
+    for then in (lambda found: found._add(hashes=1), lambda found: interrupt()):
+        limited = itertools.islice(every_line(lambda then=then: make(then)), 250)
+        for _ in limited:
+            before = profiles[-1].hashes
+            profiles[-1]._add(hashes=1)
+            assert profiles[-1].hashes == before + 1
