@@ -52,10 +52,10 @@ def cycle(graph: Graph) -> list[str]:
 
 
 def room(file: str) -> str:
-    """`values` of values/walk.cpp, `algorithms/xxh3` of its files, `module` of module*.cpp."""
+    """`values` of values/walk.cpp, `algorithms/xxh3` of its files, `module` of what is in none."""
     folder, _, rest = file.partition("/")
     if not rest:
-        return "module" if file.startswith("module") else ""
+        return "module"
     return f"{folder}/{rest.partition('/')[0]}" if folder == "algorithms" else folder
 
 
