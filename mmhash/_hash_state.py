@@ -7,7 +7,7 @@ from typing import Any
 # The name in the item's __dict__, so that pickle, copy and vars() see it like any other attribute,
 # and a class needs no field for it.
 STATE = "_mmhash_state"
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class HashState:
