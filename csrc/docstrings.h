@@ -20,12 +20,12 @@ Contiguous memory is read in place; strided memory through at most 64 KiB of scr
 not depend on it. Safe to call from any thread. Memory that another thread writes meanwhile gives the digest
 of some mixture.
 
-The identity of a torch tensor of 128 KiB or more, or of such a NumPy array that is read-only down to its owner,
-is kept in a cache and found again while `_version` tells of no write; nothing of the tensor is kept alive. A write that
+The identity of a torch tensor of 128 KiB or more is kept in a cache and found again while `_version` tells of no
+write; nothing of the tensor is kept alive. Arrays and buffers are hashed each time unless frozen. A write that
 leaves `_version` as it is (through .data, untyped_storage(), DLPack or a raw pointer, by collectives, fused
-optimizers, batch norm's statistics, custom kernels or replayed CUDA graphs, through inference tensors over the same storage; csrc/cache/cache.h has
-the list), or into an array that was made writable for it, is not seen: call forget(x) after one. MMHASH_CACHE_SIZE=0
-turns the cache off, and cache=False for one call.
+optimizers, batch norm's statistics, custom kernels or replayed CUDA graphs, through inference tensors over the
+same storage; csrc/cache/cache.h has the list) is not seen: call forget(x) after one. MMHASH_CACHE_SIZE=0 turns
+the cache off, and cache=False for one call.
 
 Raises TypeError for a value that has no identity (object, string, datetime and longdouble arrays; sparse,
 quantized, nested and meta tensors; sets; other classes), naming where in a nested value it stands;

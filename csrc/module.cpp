@@ -315,7 +315,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("cache_resize", &cache_resize);
   m.def("freeze", &freeze);
   m.def("forget", &forget);
-  m.def("forget_owner", &forget_owner);
+  m.def("thaw", &thaw);
   m.def("data_pointer", &data_pointer,
         "The address that hashing would read in place, or 0 if it would gather.");
   m.def(

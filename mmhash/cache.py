@@ -1,4 +1,4 @@
-"""The cache of identities, as its users see it. Why a hit is never wrong: csrc/cache/cache.h."""
+"""The cache of identities, as its users see it. csrc/cache/cache.h argues why a hit is right."""
 
 from __future__ import annotations
 
@@ -79,11 +79,13 @@ class freeze:  # noqa: N801 - a function to its callers
     """Promises that the memory of a value will not change, so that its identity may be cached.
 
     For memory that can change unseen: inference tensors, tensors made by from_numpy(), shared or
-    pinned memory, devices other than CUDA's, writable arrays, and any object with the buffer
-    protocol that can be weakly referenced (a memoryview can, a bytearray cannot). `value` may be a
+    pinned memory, devices other than CUDA's, NumPy arrays (read-only ones too, since torch and
+    others write through the flag), and any object with the buffer protocol that can be weakly
+    referenced (a memoryview can, a bytearray cannot). `value` may be a
     list, tuple or mapping of these; tensors of a subclass are hashed each time, frozen or not. The
     promise holds for the memory: for every view of a tensor's storage and of an array's owner. It
-    ends with forget(value), with the owner of the memory, or, as a context manager, with the block.
+    ends with forget(value), with the owner of the memory, or, as a context manager, with the block
+    (a block within another ends only its own promise).
     Only the object that this returns keeps the value alive.
 
     If the memory does change, hits are wrong: call forget(value) first, then write.
@@ -124,7 +126,7 @@ class freeze:  # noqa: N801 - a function to its callers
 
     def _end(self) -> None:
         for owner in self._owners:
-            _core.forget_owner(owner)
+            _core.thaw(owner)
 
 
 def forget(value: object, /) -> None:
@@ -132,8 +134,9 @@ def forget(value: object, /) -> None:
 
     To be called after a write that leaves a tensor's `_version` as it is (through .data,
     untyped_storage(), DLPack or a raw pointer, by collectives, fused optimizers, batch norm's
-    statistics or custom kernels; csrc/cache/cache.h has the list), and after an array was made
-    writable and written. Drops the entries of all views of the same storage or array.
+    statistics or custom kernels; csrc/cache/cache.h has the list), and before frozen memory is
+    written. Drops the entries of all views of the same storage or array, and of whatever else shows
+    the same memory: forget(a_bytearray) drops those of its memoryviews.
     `value` may be a list, tuple or mapping of tensors, arrays and buffers; other values in it have
     no entries.
 

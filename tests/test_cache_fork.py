@@ -17,9 +17,9 @@ import mmhash
 warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads: the point here
 mmhash.cache_resize(7)
 
-def array(fill, size=1 << 20):
-    made = np.full(size, fill, np.uint8)
-    made.flags.writeable = False
+def frozen(fill):
+    made = np.full(1 << 20, fill, np.uint8)
+    mmhash.freeze(made)
     return made
 
 def in_child(function):
@@ -37,7 +37,7 @@ def child():
     right = mmhash.identity(value) == expected and mmhash.identity(value) == expected
     return empty and right and mmhash.cache_info()[:2] == (1, 1)
 
-value = array(1)
+value = frozen(1)
 expected = mmhash.identity(value, cache=False)
 """
 
@@ -66,9 +66,10 @@ print(in_child(child))
 def test_fork_while_another_thread_hashes(what: str) -> None:
     """That thread has begun an entry which the child would wait for in vain."""
     code = f"""
-value = array(2, 64 << 20)
+import torch
+value = torch.full((64 << 20,), 2, dtype=torch.uint8)  # which is cached again after forget()
 expected = mmhash.identity(value, cache=False)
-other = array(3, 64 << 20)
+other = torch.full((64 << 20,), 3, dtype=torch.uint8)
 stop = False
 rounds = 0
 

@@ -153,11 +153,8 @@ def test_arrays_are_asked_for_what_numpy_knows(kind: type[np.ndarray[Any, Any]])
     value = array.view(kind)
     for _ in range(3):
         assert hashing(value) == BYPASS
-    array.setflags(write=False)
-    value = array.view(kind)
-    assert [hashing(value), hashing(value)] == [MISS, HIT]
     with mmhash.freeze(value):
-        assert hashing(value) == HIT
+        assert [hashing(value), hashing(array.view(kind))] == [MISS, HIT]
 
 
 def test_a_thread_that_replaces_the_storage() -> None:

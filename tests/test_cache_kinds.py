@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import array
+import ctypes
 import gc
 import io
+import mmap
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
@@ -15,7 +18,10 @@ import pytest
 import torch
 from cache_counts import BYPASS, HIT, MISS, REPLACED, hashing, tensor
 from cache_operations import IN_PLACE, LEAST, THROUGH_NUMPY, VIEWS
+from PIL import Image
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import mmhash
 
@@ -134,6 +140,28 @@ def mapped() -> torch.Tensor:
         return torch.from_file(str(path), shared=True, size=LEAST, dtype=torch.uint8)
 
 
+def private() -> torch.Tensor:
+    """Pages that were not written yet show what others write into the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "data")
+        path.write_bytes(bytes(LEAST))
+        return torch.from_file(str(path), shared=False, size=LEAST, dtype=torch.uint8)
+
+
+def unpickled_mapped() -> torch.Tensor:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "data")
+        torch.save(tensor(), path)
+        return torch.load(path, mmap=True)
+
+
+def taken() -> torch.Tensor:
+    """Its array was taken before it was first hashed, and would write unseen."""
+    x = tensor()
+    x.numpy()
+    return x
+
+
 def foreign() -> Any:
     return np.frombuffer(bytearray(LEAST), np.uint8)
 
@@ -154,6 +182,11 @@ CHANGING: dict[str, Callable[[], Any]] = {
     "torch.load": unpickled,
     "shared memory": lambda: tensor().share_memory_(),
     "writable array": lambda: np.zeros(LEAST),
+    "read-only array": lambda: locked(np.zeros(LEAST)),
+    "read-only array over bytes": lambda: np.frombuffer(bytes(LEAST), np.float32),
+    "private mapped file": private,
+    "torch.load, mapped": unpickled_mapped,
+    "tensor whose array was taken": taken,
     "read-only view of a writable array": lambda: locked(np.zeros(LEAST)[:]),
     "read-only array over a bytearray": lambda: locked(foreign()),
     "read-only array over a memoryview": lambda: np.frombuffer(memoryview(bytes(LEAST)), np.int8),
@@ -195,6 +228,53 @@ def test_freezing_holds_for_views() -> None:
     assert hashing(view) == BYPASS
 
 
+EXPORTERS: dict[str, Callable[[], Any]] = {
+    "bytearray": lambda: bytearray(LEAST),
+    "array.array": lambda: array.array("d", bytes(LEAST)),
+    "mmap": lambda: mmap.mmap(-1, LEAST),
+    "ctypes": lambda: (ctypes.c_char * LEAST)(),
+    "ndarray": lambda: np.zeros(LEAST, np.uint8),
+}
+SHOWING: dict[str, Callable[[Any], Any]] = {
+    "memoryview": memoryview,
+    "memoryview of a memoryview": lambda exporter: memoryview(memoryview(exporter)),
+    "part": lambda exporter: memoryview(memoryview(exporter).cast("B"))[: LEAST - 8],
+    "frombuffer": lambda exporter: np.frombuffer(exporter, np.uint8)[::-1],
+    "torch.frombuffer": lambda exporter: torch.frombuffer(exporter, dtype=torch.uint8),
+}
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+@pytest.mark.parametrize("showing", SHOWING)
+def test_forgetting_the_exporter_forgets_what_shows_its_memory(exporter: str, showing: str) -> None:
+    owner = EXPORTERS[exporter]()
+    value = SHOWING[showing](owner)
+    if value.nbytes < LEAST:
+        owner, value = EXPORTERS[exporter](), memoryview(owner)
+    other = memoryview(bytearray(LEAST))
+    mmhash.freeze([value, other])
+    before = mmhash.identity(value)
+    mmhash.identity(other)
+    mmhash.forget(owner)
+    memoryview(owner).cast("B")[0:1] = b"\7"
+    assert mmhash.identity(value) == mmhash.identity(value, cache=False)
+    assert hashing(other) == HIT, "another's memory is still frozen"
+    mmhash.forget(other)
+    del before
+
+
+def test_a_promise_within_another() -> None:
+    value = np.zeros(LEAST, np.uint8)
+    with mmhash.freeze(value):
+        with mmhash.freeze(value[1:]):
+            assert [hashing(value), hashing(value)] == [MISS, HIT]
+        assert hashing(value) == HIT, "the outer block has not ended"
+        mmhash.freeze(value)
+        mmhash.forget(value)
+        assert hashing(value) == BYPASS, "forget() ends them all"
+    assert hashing(value) == BYPASS
+
+
 class Subclass(torch.Tensor):
     pass
 
@@ -230,18 +310,35 @@ def test_what_cannot_be_frozen(value: object, message: str) -> None:
         mmhash.freeze(value)
 
 
-def test_read_only_arrays_are_cached() -> None:
-    owner = locked(np.arange(SIZE, dtype=np.uint8))
-    of_bytes = np.frombuffer(bytes(SIZE), np.float32)
-    for array in (owner, owner[1:], owner.reshape(2, -1).T, of_bytes, of_bytes[2:]):
-        assert [hashing(array), hashing(array)] == [MISS, HIT]
-    assert hashing(owner[:]) == HIT
-    owner.flags.writeable = True
-    owner[0] += 1
-    assert [hashing(owner), hashing(owner)] == [
-        {"bypasses": 1, "invalidations": 1, "currsize": -1},
-        BYPASS,
-    ]
+READ_ONLY: dict[str, Callable[[], Any]] = {
+    "of its own": lambda: locked(np.arange(LEAST, dtype=np.uint8)),
+    "a view": lambda: locked(np.zeros(2 * LEAST, np.uint8))[1:],
+    "of bytes": lambda: np.frombuffer(bytes(LEAST), np.uint8),
+    "of an image": lambda: np.asarray(Image.new("RGB", (512, 512))),
+    "broadcast": lambda: np.broadcast_to(np.zeros(8, np.uint8), (LEAST, 8)),
+}
+THROUGH_THE_FLAG: dict[str, Callable[[Any], object]] = {
+    "torch.as_tensor": lambda array: torch.as_tensor(array).fill_(7),
+    "torch.from_numpy": lambda array: torch.from_numpy(array).fill_(7),
+    "ctypes": lambda array: ctypes.memset(array.ctypes.data, 7, 8),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+@pytest.mark.parametrize("name", READ_ONLY)
+@pytest.mark.parametrize("write", THROUGH_THE_FLAG)
+def test_a_read_only_array_that_another_library_writes(name: str, write: str) -> None:
+    """torch, ctypes and OpenCV write through NumPy's flag, and no counter tells."""
+    array = READ_ONLY[name]()
+    before = mmhash.identity(array)
+    assert mmhash.identity(array) == before
+    if name == "broadcast":  # overlapping memory, which fill_() refuses
+        ctypes.memset(array.ctypes.data, 7, 8)
+    else:
+        THROUGH_THE_FLAG[write](array)
+    assert mmhash.identity(array) != before
+    assert mmhash.identity(array) == mmhash.identity(array, cache=False)
+    assert hashing(array) == BYPASS
 
 
 def test_lazy_bits_never_share_an_entry_with_the_base() -> None:
@@ -290,19 +387,65 @@ def test_transforms_of_torch(transform: Callable[..., Any]) -> None:
     assert mmhash.identity(alias) == mmhash.identity(x, cache=False)
 
 
+def refuse_all(*arguments: Any) -> Any:
+    raise AssertionError("a mode that cannot stand real tensors")
+
+
+class Refusing(TorchDispatchMode):
+    __torch_dispatch__ = refuse_all
+
+
+class RefusingFunctions(TorchFunctionMode):
+    """But for what hashing without the cache asks."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if getattr(function, "__name__", "") in ("is_neg", "is_conj"):
+            return function(*args, **(kwargs or {}))
+        if getattr(function, "__name__", "") == "untyped_storage":
+            self.storages += 1
+            if self.storages > 1:  # the first is what hashing without the cache asks
+                return function(*args, **(kwargs or {}))
+        raise AssertionError("a mode that cannot stand real tensors")
+
+    storages = 0
+
+
+HOSTILE: dict[str, Callable[[], Any]] = {
+    "FakeTensorMode": FakeTensorMode,
+    "dispatch": Refusing,
+    "functions": RefusingFunctions,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex64])
+def test_a_mode_that_raises(name: str, dtype: torch.dtype) -> None:
+    """The cache makes nothing fail that works without it, and no wrong hit of what it was told."""
+    for cached_before in (False, True):
+        x = tensor(dtype=dtype)
+        right = mmhash.identity(x, cache=cached_before)
+        for value in (x, x.conj()):
+            expected = mmhash.identity(value, cache=False)
+            with HOSTILE[name]():
+                assert mmhash.identity(value) == expected
+        assert mmhash.identity(x) == right
+        x.add_(1)
+        assert mmhash.identity(x) == mmhash.identity(x, cache=False) != right
+
+
 def test_nothing_is_kept_alive() -> None:
-    x, array = tensor(), locked(np.zeros(LEAST))
-    mmhash.identity([x, array])
-    frozen = np.zeros(LEAST)
+    x, frozen = tensor(), np.zeros(LEAST)
     mmhash.freeze(frozen)
-    mmhash.identity(frozen)
+    mmhash.identity([x, frozen])
     storage = x.untyped_storage()._weak_ref()
-    alive = [weakref.ref(value) for value in (x, array, frozen)]
+    alive = [weakref.ref(value) for value in (x, frozen)]
     entries = mmhash.cache_info().currsize
-    assert entries == 3
-    del x, array, frozen
+    assert entries == 2
+    del x, frozen
     gc.collect()
-    assert [reference() for reference in alive] == [None] * 3
+    assert [reference() for reference in alive] == [None] * 2
     assert torch.UntypedStorage._expired(storage)
     torch.UntypedStorage._free_weak_ref(storage)
     assert mmhash.cache_info().currsize == 0, "entries end with their memory"

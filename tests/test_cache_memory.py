@@ -75,7 +75,7 @@ def test_an_array_that_is_reused_never_hits(identities: list[bytes]) -> None:
     objects = set()
     for i in range(CYCLES // 4):
         array = np.full(LEAST, i % FILLS, np.uint8)
-        array.flags.writeable = False
+        mmhash.freeze(array)
         assert mmhash.identity(array) == right[i % FILLS], f"a wrong hit in cycle {i}"
         objects.add(id(array))
     assert right == identities, "the same values"

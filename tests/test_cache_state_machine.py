@@ -62,7 +62,7 @@ class CacheMachine(Values):
 
     @rule(pick=picks, n=picks)
     def change_array(self, pick: int, n: int) -> None:
-        """Also a read-only one, whose owner is made writable for it."""
+        """Also a read-only one, made writable for it: no array is cached unfrozen."""
         if item := self.array(pick):
             owner = item.value if item.value.base is None else item.value.base
             writable = owner.flags.writeable
@@ -72,7 +72,7 @@ class CacheMachine(Values):
                 owner.reshape(-1)[n % owner.size] = n % 100
                 owner.flags.writeable = writable
 
-            self.write("array", item, change, counted=False)
+            self.write("array", item, change, counted=True)  # hashed each time: no forget() is owed
 
     @rule(pick=picks, way=st.sampled_from(("SGD", "foreach", "fused", "Adam", "accumulate")))
     def train(self, pick: int, way: str) -> None:

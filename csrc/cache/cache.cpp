@@ -98,10 +98,17 @@ void Cache::insert(const CacheKey& key, const Digest& digest, const Validator& v
   evict(dropped);
 }
 
-void Cache::forget(std::uint64_t owner, Dropped& dropped) {
+void Cache::forget(std::uint64_t owner, Extent memory, Dropped& dropped) {
   std::lock_guard lock(mutex_);
   ++forgets_;
   remove_all(owner, dropped);
+  for (auto next = entries_.begin(); next != entries_.end();) {
+    const auto entry = next++;
+    if (entry->validator.memory.meets(memory)) {
+      remove(entry, dropped);
+      ++invalidations_;
+    }
+  }
 }
 
 void Cache::end(std::uint64_t owner, Dropped& dropped) {
@@ -134,13 +141,10 @@ CacheStats Cache::stats() const {
 }
 
 std::shared_ptr<InFlight> Cache::enter(const CacheKey& key) {
+  auto mine = std::make_shared<InFlight>();  // before anything is changed, since it may throw
   std::lock_guard lock(mutex_);
-  std::shared_ptr<InFlight>& running = in_flight_[key];
-  if (running != nullptr) {
-    return running;
-  }
-  running = std::make_shared<InFlight>();
-  return nullptr;
+  const auto [running, first] = in_flight_.try_emplace(key, std::move(mine));
+  return first ? nullptr : running->second;
 }
 
 void Cache::leave(const CacheKey& key) {

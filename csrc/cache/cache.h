@@ -27,11 +27,12 @@
 //    is old. (Not so what torch.compile and custom operators write: they count before they write, so that a
 //    hash taken in between stays, of some mixture.)
 // 5. What torch does not count is not cached: inference tensors (no counter, or one that stands still),
-//    memory that torch does not own (from_numpy, from_blob, DLPack and CUDA IPC imports: not resizable),
-//    shared memory (other processes write it), pinned memory (staging buffers that copies fill), devices
-//    other than CUDA's, writable arrays and buffers; unless the caller has said that they will not change
-//    (freeze). Nor does a hit outlive .numpy(), which makes the storage not resizable, and would write unseen
-//    from then on.
+//    memory that torch does not own (from_numpy, from_blob, torch.load, DLPack and CUDA IPC imports: not
+//    resizable), shared memory (other processes write it), pinned memory (staging buffers that copies fill),
+//    devices other than CUDA's; and NumPy's arrays and all other buffers, also those that are read-only: they
+//    have no counter, and torch.as_tensor, ctypes and OpenCV write through the flag without a word; unless
+//    the caller has said that they will not change (freeze). Nor does a hit outlive .numpy(), which makes the
+//    storage not resizable, and would write unseen from then on.
 // On a CUDA device writes count when they are enqueued. A hash on a stream that does not wait for them is of
 // some mixture, as any read would be, and stays.
 //
@@ -45,8 +46,7 @@
 //    a __torch_dispatch__ handler; and, as seen by such a handler, by the operator that it is handling;
 //  - through a tensor that shares the storage with a counter of its own: made by .data, set_(), copy.copy, a
 //    deepcopy of several views, unsafe_chunk and unsafe_split, from_dlpack, as the values of a sparse tensor,
-//    or by view(dtype) of an inference tensor or under inference_mode (one of the two has no counter then);
-//  - into a read-only NumPy array that was made writable for it, or through a view made while it was.
+//    or by view(dtype) of an inference tensor or under inference_mode (one of the two has no counter then).
 // The docstring of identity() says so, in short. (A side effect: NumPy does not resize() an array that
 // something refers to weakly, until forget().)
 //
@@ -61,7 +61,6 @@
 #include <list>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -77,6 +76,7 @@ struct Validator {
   void* sentinel = nullptr;  // tensor that shares the version counter; null if there is none
   std::uint64_t version = 0;
   bool frozen = false;  // the caller answers for the memory
+  Extent memory{};      // that was hashed, for forget()
 };
 
 struct CacheStats {
@@ -92,10 +92,8 @@ class InFlight {
   void finish();
   // Waits a while. True if it is done.
   bool wait();
-  bool is_mine() const { return thread_ == std::this_thread::get_id(); }
 
  private:
-  const std::thread::id thread_ = std::this_thread::get_id();  // that hashes
   std::mutex mutex_;
   std::condition_variable done_;
   bool finished_ = false;
@@ -123,8 +121,9 @@ class Cache {
               Dropped& dropped);
   std::uint64_t forgets() const { return forgets_.load(); }
 
-  // Removes all entries of one owner, or all. The statistics survive the former and not the latter.
-  void forget(std::uint64_t owner, Dropped& dropped);
+  // Removes all entries of one owner and all whose memory meets the extent, or all. The statistics survive
+  // the former and not the latter.
+  void forget(std::uint64_t owner, Extent memory, Dropped& dropped);
   void clear(Dropped& dropped);
   // Likewise for an owner that is no more, whose memory nobody can be hashing.
   void end(std::uint64_t owner, Dropped& dropped);

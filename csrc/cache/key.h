@@ -10,6 +10,12 @@
 
 namespace mmhash {
 
+// Addresses [begin, end) of memory.
+struct Extent {
+  std::uint64_t begin = 0, end = 0;
+  bool meets(const Extent& other) const { return begin < other.end && other.begin < end; }
+};
+
 struct CacheKey {
   std::uint64_t owner = 0;               // address of the object that the memory lives and dies with
   std::uint64_t data = 0;                // address of the first element

@@ -30,11 +30,15 @@ inline std::optional<Digest> find_current(const Lookup& lookup, Dropped& dropped
   return std::nullopt;
 }
 
-// Single flight: waits for the thread that hashes. True once it is done. False at once if this thread is the
-// one that hashes: a torch function mode has come back here from within; or when the interpreter ends, since
-// it may have stopped the other thread for good.
+// How many hashes this thread is the one for that others wait for.
+inline thread_local int flights = 0;
+
+// Single flight: waits for the thread that hashes. True once it is done. False at once if this thread is one
+// that others wait for: a finalizer or a torch function mode has come here from within, and two that wait for
+// each other would do so for ever; or when the interpreter ends, since it may have stopped the other thread
+// for good.
 inline bool wait_for(InFlight& other) {
-  if (other.is_mine()) {
+  if (flights > 0) {
     return false;
   }
   for (bool done = false; !done;) {
@@ -64,6 +68,7 @@ Digest compute_once(py::handle value, const TensorView& view, const Lookup& look
     const CacheKey* key = nullptr;
     ~End() {
       if (key != nullptr) {
+        --flights;
         cache().leave(*key);
       }
     }
@@ -78,6 +83,7 @@ Digest compute_once(py::handle value, const TensorView& view, const Lookup& look
       cache().miss();
       return compute();  // the other one failed, or the memory has changed since
     }
+    ++flights;
     end.key = &lookup.key;
     if (const auto found = find_current(lookup, dropped)) {
       return *found;  // another thread was done between the first look and this turn

@@ -1,8 +1,10 @@
 #include "cache/owners.h"
 
+#include <algorithm>
 #include <new>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "intake/numpy_names.h"
 #include "intake/torch_names.h"
@@ -20,8 +22,16 @@ py::object get(py::handle array, PyObject* property) {
   return py::reinterpret_steal<py::object>(found);
 }
 
-// Weak references to the objects that the caller has frozen, by address. Guarded by the GIL.
-using Frozen = std::unordered_map<std::uint64_t, PyObject*>;
+// What the caller has promised of an owner.
+struct Promise {
+  PyObject* owner = nullptr;  // weak reference
+  Extent memory{};            // that it owns, as far as is known
+  std::uint64_t count = 0;
+};
+
+// By address. Guarded by the GIL: between finding and changing nothing runs that could give it up or come
+// back here, such as making an object or releasing one.
+using Frozen = std::unordered_map<std::uint64_t, Promise>;
 
 Frozen& frozen() {
   static Frozen* const map = new Frozen;  // never destroyed: the interpreter may end before static objects do
@@ -30,7 +40,7 @@ Frozen& frozen() {
 
 void unfreeze(std::uint64_t owner) {
   if (const auto found = frozen().find(owner); found != frozen().end()) {
-    PyObject* reference = found->second;
+    PyObject* reference = found->second.owner;
     frozen().erase(found);
     Py_DECREF(reference);
   }
@@ -54,16 +64,11 @@ PyMethodDef kOwnerEnded{"owner_ended", owner_ended, METH_O, nullptr};
 
 }  // namespace
 
-py::object owner_array(py::handle array, bool& writable) {
-  writable = false;
+py::object owner_array(py::handle array) {
   py::object current = py::reinterpret_borrow<py::object>(array);
   for (;;) {
-    const py::object flags = get(current, numpy_names.flags);
-    writable = writable || py::cast<bool>(flags.attr("writeable"));
     py::object base = get(current, numpy_names.base);
     if (!is_numpy_array(base)) {
-      const bool own = base.is_none() && py::cast<bool>(flags.attr("owndata"));
-      writable = writable || !(own || PyBytes_CheckExact(base.ptr()));
       return current;
     }
     current = std::move(base);
@@ -77,8 +82,33 @@ py::object owner_of(py::handle value) {
   if (is_torch_tensor(value)) {
     return call_torch(torch_names.untyped_storage, value);
   }
-  bool writable = false;
-  return is_numpy_array(value) ? owner_array(value, writable) : py::reinterpret_borrow<py::object>(value);
+  return is_numpy_array(value) ? owner_array(value) : py::reinterpret_borrow<py::object>(value);
+}
+
+Extent extent_of(const TensorView& view) {
+  const auto [begin, end] = view.extent();
+  return {begin, end};
+}
+
+// The memory of a whole storage, or what an array or a buffer shows of its own; nothing for other values.
+Extent shown_memory(py::handle value, py::handle owner) {
+  if (is_torch_tensor(value)) {
+    const auto begin = py::cast<std::uint64_t>(owner.attr("data_ptr")());
+    return {begin, begin + py::cast<std::uint64_t>(owner.attr("nbytes")())};
+  }
+  TensorView view;
+  try {
+    if (read_numpy(value, view) || read_buffer(value, view)) {
+      return extent_of(view);
+    }
+  } catch (const Unsupported&) {
+    return {};  // it cannot be hashed either
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_Exception) || error.matches(PyExc_MemoryError)) {
+      throw;
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -117,7 +147,11 @@ PyObject* refer_to(py::handle owner) {
 
 bool is_frozen(std::uint64_t owner) {
   const auto found = frozen().find(owner);
-  return found != frozen().end() && refers_to(found->second, owner);
+  return found != frozen().end() && refers_to(found->second.owner, owner);
+}
+
+bool any_frozen() {
+  return !frozen().empty();
 }
 
 void release(const Validator& validator) noexcept {
@@ -136,30 +170,61 @@ py::object freeze(py::handle value) {
   if (!read_tensor(value, view) && !read_buffer(value, view)) {
     throw Unsupported{"a " + type_name(value), "freeze a tensor, an array or a buffer"};
   }
-  const py::object owner = owner_of(value);
+  py::object owner = owner_of(value);
   const std::uint64_t number = address(owner.ptr());
-  if (!is_frozen(number)) {
-    unfreeze(number);
-    frozen()[number] = refer_to(owner);
+  Extent memory = extent_of(view);
+  if (const Extent whole = shown_memory(is_numpy_array(owner) ? owner : value, owner); whole.meets(memory)) {
+    memory = {std::min(memory.begin, whole.begin), std::max(memory.end, whole.end)};
   }
+  auto reference = py::reinterpret_steal<py::object>(refer_to(owner));  // first, since it may run other code
+  py::object stale;                                                     // released last, for the same reason
+  Promise& promise = frozen()[number];
+  if (promise.owner == nullptr || !refers_to(promise.owner, number)) {
+    stale = py::reinterpret_steal<py::object>(promise.owner);
+    promise = {reference.release().ptr(), memory, 0};
+  }
+  promise.memory = {std::min(promise.memory.begin, memory.begin), std::max(promise.memory.end, memory.end)};
+  ++promise.count;
   return owner;
 }
 
-void forget(py::handle value) {
-  try {
-    forget_owner(owner_of(value));
-  } catch (py::error_already_set& error) {
-    if (!is_refusal(error)) {
-      throw;
-    }
-    // A sparse tensor or the like: it has no storage and no entries.
+void thaw(py::handle owner) {
+  const std::uint64_t number = address(owner.ptr());
+  if (const auto found = frozen().find(number); found != frozen().end() && found->second.count > 1) {
+    --found->second.count;
+    return;
   }
+  unfreeze(number);
+  Dropped dropped;
+  cache().forget(number, {}, dropped);
 }
 
-void forget_owner(py::handle owner) {
-  unfreeze(address(owner.ptr()));
+void forget(py::handle value) {
+  py::object owner;
+  Extent memory;
+  try {
+    owner = owner_of(value);
+    memory = shown_memory(value, owner);
+  } catch (py::error_already_set& error) {
+    // Torch says RuntimeError (NotImplementedError is one) of a sparse tensor or the like: it has no storage
+    // and no entries. Whatever else is raised must not pass for a success.
+    if (!error.matches(PyExc_RuntimeError)) {
+      throw;
+    }
+    return;
+  }
+  const std::uint64_t number = address(owner.ptr());
+  std::vector<std::uint64_t> ended{number};
+  for (const auto& [other, promise] : frozen()) {
+    if (promise.memory.meets(memory)) {
+      ended.push_back(other);
+    }
+  }
+  for (const std::uint64_t other : ended) {
+    unfreeze(other);
+  }
   Dropped dropped;
-  cache().forget(address(owner.ptr()), dropped);
+  cache().forget(number, memory, dropped);
 }
 
 }  // namespace mmhash

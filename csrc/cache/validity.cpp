@@ -22,24 +22,33 @@ PyObject* empty_tensor() {
   return kept;
 }
 
+// The cache must not make fail what hashing without it does: what torch refuses (NotImplementedError of a
+// storage that there is not), or what a mode of the caller's raises (FakeTensorMode of a real tensor), means
+// "not cached". But an interrupt is the caller's, and so is a lack of memory.
+bool is_no_answer(const py::error_already_set& error) {
+  return error.matches(PyExc_Exception) && !error.matches(PyExc_MemoryError);
+}
+
 // False if it has none: an inference tensor.
 bool read_version(py::handle tensor, std::uint64_t& version) {
   PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(tensor.ptr()));
   PyObject* property = torch_names.version;
-  PyObject* found = Py_TYPE(property)->tp_descr_get(property, tensor.ptr(), type);
-  if (found == nullptr) {
-    if (!PyErr_ExceptionMatches(PyExc_RuntimeError)) {
-      throw py::error_already_set();
-    }
-    PyErr_Clear();
+  if (property == nullptr) {
     return false;
   }
-  version = PyLong_AsUnsignedLongLong(found);
-  Py_DECREF(found);
-  if (PyErr_Occurred() != nullptr) {
+  const auto found =
+      py::reinterpret_steal<py::object>(Py_TYPE(property)->tp_descr_get(property, tensor.ptr(), type));
+  if (found) {
+    version = PyLong_AsUnsignedLongLong(found.ptr());
+  }
+  if (PyErr_Occurred() == nullptr) {
+    return true;
+  }
+  if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
     throw py::error_already_set();
   }
-  return true;
+  PyErr_Clear();
+  return false;
 }
 
 Xxh3Digest layout_digest(const TensorView& view, bool buffer) {
@@ -59,50 +68,14 @@ Xxh3Digest layout_digest(const TensorView& view, bool buffer) {
   return xxh3_128(bytes, size);
 }
 
-}  // namespace
-
-bool make_lookup(py::handle value, const TensorView& view, const Algorithm& algorithm, Lookup& lookup) {
-  if (view.temporary || (is_torch_tensor(value) && !is_plain_torch_tensor(value))) {
-    return false;  // a subclass may have overridden what the proof rests on
-  }
-  if (is_torch_tensor(value)) {
-    lookup.owner = call_torch(torch_names.untyped_storage, value);
-    lookup.torch = true;
-    lookup.counted = read_version(value, lookup.version);
-    lookup.lazy = view.transform.conjugate || view.transform.negate;
-  } else if (is_numpy_array(value)) {
-    lookup.owner = owner_array(value, lookup.writable);
-  } else {
-    lookup.writable = true;  // a buffer says at most that it cannot be written through this export
-    lookup.owner = py::reinterpret_borrow<py::object>(value);
-  }
-  lookup.key.owner = address(lookup.owner.ptr());
-  lookup.key.data = address(view.data);
-  lookup.key.algorithm = &algorithm;
-  lookup.key.layout = layout_digest(view, !lookup.torch && !is_numpy_array(value));
-  return lookup.key.data != 0;
-}
-
-bool is_current(const Validator& validator, const Lookup& lookup) {
-  if (!refers_to(validator.owner, lookup.key.owner)) {
-    return false;
-  }
-  if (!lookup.torch) {
-    return !lookup.writable || is_frozen(lookup.key.owner);
-  }
-  if (validator.sentinel == nullptr) {
-    return !lookup.counted;  // frozen, and without a counter
-  }
-  std::uint64_t version = 0;
-  return lookup.counted && lookup.version == validator.version &&
-         read_version(static_cast<PyObject*>(validator.sentinel), version) && version == validator.version &&
-         (validator.frozen || call_torch(torch_names.resizable, lookup.owner).ptr() == Py_True);
+void describe_torch(py::handle value, const TensorView& view, Lookup& lookup) {
+  lookup.owner = call_torch(torch_names.untyped_storage, value);
+  lookup.torch = true;
+  lookup.counted = read_version(value, lookup.version);
+  lookup.lazy = view.transform.conjugate || view.transform.negate;
 }
 
 bool is_cacheable(py::handle value, const TensorView& view, const Lookup& lookup) {
-  if (!lookup.torch) {
-    return !lookup.writable;
-  }
   if (!lookup.counted || call_torch(torch_names.resizable, lookup.owner).ptr() != Py_True) {
     return false;
   }
@@ -119,12 +92,74 @@ bool is_cacheable(py::handle value, const TensorView& view, const Lookup& lookup
   return call_torch(torch_names.is_shared, lookup.owner).ptr() == Py_False && pinned.ptr() == Py_False;
 }
 
+bool proves(const Validator& validator, const Lookup& lookup) {
+  if (validator.sentinel == nullptr) {
+    return !lookup.counted;  // frozen, and without a counter
+  }
+  std::uint64_t version = 0;
+  return lookup.counted && lookup.version == validator.version &&
+         read_version(static_cast<PyObject*>(validator.sentinel), version) && version == validator.version &&
+         (validator.frozen || call_torch(torch_names.resizable, lookup.owner).ptr() == Py_True);
+}
+
+}  // namespace
+
+bool make_lookup(py::handle value, const TensorView& view, const Algorithm& algorithm, Lookup& lookup) {
+  const bool torch = is_torch_tensor(value);
+  if (view.temporary || (torch && !is_plain_torch_tensor(value))) {
+    return false;  // a subclass may have overridden what the proof rests on
+  }
+  const bool array = !torch && is_numpy_array(value);
+  try {
+    if (torch) {
+      describe_torch(value, view, lookup);
+    } else {
+      if (!any_frozen()) {
+        return false;
+      }
+      lookup.owner = array ? owner_array(value) : py::reinterpret_borrow<py::object>(value);
+      if (!is_frozen(address(lookup.owner.ptr()))) {
+        return false;
+      }
+    }
+  } catch (py::error_already_set& error) {
+    if (!is_no_answer(error)) {
+      throw;
+    }
+    return false;
+  }
+  lookup.key.owner = address(lookup.owner.ptr());
+  lookup.key.data = address(view.data);
+  lookup.key.algorithm = &algorithm;
+  lookup.key.layout = layout_digest(view, !torch && !array);
+  return lookup.key.data != 0;
+}
+
+bool is_current(const Validator& validator, const Lookup& lookup) {
+  if (!refers_to(validator.owner, lookup.key.owner)) {
+    return false;
+  }
+  if (!lookup.torch) {
+    return is_frozen(lookup.key.owner);
+  }
+  try {
+    return proves(validator, lookup);
+  } catch (py::error_already_set& error) {
+    if (!is_no_answer(error)) {
+      throw;
+    }
+    return false;
+  }
+}
+
 NewEntry::NewEntry(py::handle value, const TensorView& view, const Lookup& lookup) : lookup_(lookup) {
   try {
     validator_.frozen = is_frozen(lookup.key.owner);
-    if (!validator_.frozen && !is_cacheable(value, view, lookup)) {
+    if (!validator_.frozen && !(lookup.torch && is_cacheable(value, view, lookup))) {
       return;
     }
+    const auto [begin, end] = view.extent();
+    validator_.memory = {begin, end};
     validator_.owner = refer_to(lookup.owner);
     validator_.version = lookup.version;
     if (lookup.counted) {
@@ -149,7 +184,7 @@ NewEntry::NewEntry(py::handle value, const TensorView& view, const Lookup& looku
             (!lookup.torch || call_torch(torch_names.untyped_storage, value).ptr() == lookup.owner.ptr());
   } catch (py::error_already_set& error) {
     made_ = false;
-    if (!is_refusal(error)) {
+    if (!is_no_answer(error)) {
       release(validator_);  // a constructor that throws has no destructor
       throw;
     }

@@ -24,7 +24,8 @@ struct Lookup {
   bool lazy = false;          // conjugated or negated when it is read
 };
 
-// False if the memory cannot be recognised later: its identity is then computed each time.
+// False if the memory cannot be recognised later, or could only be if it were frozen: its identity is then
+// computed each time.
 bool make_lookup(py::handle value, const TensorView& view, const Algorithm& algorithm, Lookup& lookup);
 
 // True if an entry with this validator holds for the lookup that found it.

@@ -1,6 +1,7 @@
 // The bytes of whatever has the buffer protocol and is no array -> TensorView.
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <string_view>
 
 #include "intake/tensor_view.h"
@@ -28,7 +29,8 @@ bool holds_addresses(std::string_view format) {
 }  // namespace
 
 bool read_buffer(py::handle value, TensorView& view) {
-  if (!PyObject_CheckBuffer(value.ptr())) {
+  // numpy.str_ exports its UCS-4 memory, but is a str.
+  if (!PyObject_CheckBuffer(value.ptr()) || PyUnicode_Check(value.ptr())) {
     return false;
   }
   if (!view.buffer.acquire(value, PyBUF_RECORDS_RO)) {
@@ -39,6 +41,12 @@ bool read_buffer(py::handle value, TensorView& view) {
     throw Unsupported{
         "a " + type_name(value) + " of format '" + buffer.format + "', whose elements are addresses",
         "hash the values they point to"};
+  }
+  // ctypes says "B" of unions and of packed structures, which may hold addresses.
+  if (buffer.format != nullptr && std::string_view(buffer.format) == "B" && buffer.itemsize != 1) {
+    throw Unsupported{"a " + type_name(value) + ", a union or packed structure of " +
+                          std::to_string(buffer.itemsize) + " bytes that does not say what it holds",
+                      "hash bytes(value), or its fields"};
   }
   // As bytes: one more dimension, within the element.
   std::int64_t shape[PyBUF_MAX_NDIM + 1];

@@ -4,6 +4,14 @@
 namespace mmhash {
 namespace {
 
+void read_exported(const dlpack::Tensor& tensor, py::handle value, TensorView& view) {
+  view.set_dlpack(tensor, value);
+  if (tensor.data == nullptr && view.bytes() > 0) {
+    throw Unsupported{"a " + type_name(value) + " whose memory was released",
+                      "hash it before its storage is resized to 0"};
+  }
+}
+
 // Asks for a versioned capsule, which may also export read-only arrays; producers from before 2023 do not
 // know the argument.
 py::object export_capsule(py::handle value) {
@@ -37,10 +45,10 @@ bool read_dlpack(py::handle value, TensorView& view) {
                             std::to_string(managed->version.major) + ", expected version 1",
                         "convert it to a NumPy array or a torch tensor"};
     }
-    view.set_dlpack(managed->tensor, value);
+    read_exported(managed->tensor, value, view);
   } else if (PyCapsule_IsValid(capsule, "dltensor") != 0) {
     void* pointer = PyCapsule_GetPointer(capsule, "dltensor");
-    view.set_dlpack(static_cast<const dlpack::ManagedTensor*>(pointer)->tensor, value);
+    read_exported(static_cast<const dlpack::ManagedTensor*>(pointer)->tensor, value, view);
   } else {
     throw Unsupported{"a " + type_name(value) + " whose __dlpack__() gives no DLPack capsule but a " +
                           type_name(view.owner),

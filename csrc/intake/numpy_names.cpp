@@ -15,9 +15,12 @@ bool find_numpy_names() {
   if (!generic) {
     return false;
   }
+  // A mock is not NumPy: the real one may come later.
+  if (PyType_Check(array.ptr()) == 0 || PyType_Check(generic.ptr()) == 0 || !py::hasattr(array, "base")) {
+    return false;
+  }
   NumpyNames found;
   found.base = py::object(array.attr("base")).release().ptr();
-  found.flags = py::object(array.attr("flags")).release().ptr();
   found.generic = generic.release().ptr();
   found.array = array.release().ptr();
   numpy_names = found;

@@ -9,8 +9,7 @@ namespace mmhash {
 struct NumpyNames {
   PyObject* array = nullptr;    // numpy.ndarray
   PyObject* generic = nullptr;  // numpy.generic
-  PyObject* base = nullptr;     // numpy.ndarray's own properties: a subclass may define its own as it likes
-  PyObject* flags = nullptr;
+  PyObject* base = nullptr;     // numpy.ndarray's own property: a subclass may define its own as it likes
 };
 
 extern NumpyNames numpy_names;

@@ -74,6 +74,19 @@ void TensorView::set_layout(const Dtype& type, int ndim, const std::int64_t* sha
   }
 }
 
+std::pair<std::uintptr_t, std::uintptr_t> TensorView::extent() const {
+  const auto first = reinterpret_cast<std::uintptr_t>(data);
+  if (bytes_ == 0) {
+    return {first, first};
+  }
+  std::uintptr_t begin = first, end = first + dtype->itemsize;
+  for (int d = 0; d < ndim_; ++d) {
+    const std::int64_t reach = (shape_[d] - 1) * strides_[d];
+    (reach < 0 ? begin : end) += static_cast<std::uintptr_t>(reach);
+  }
+  return {begin, end};
+}
+
 void TensorView::set_dlpack(const dlpack::Tensor& tensor, py::handle value) {
   const Dtype* type = dlpack_dtype(tensor.dtype);
   if (type == nullptr) {
@@ -83,10 +96,6 @@ void TensorView::set_dlpack(const dlpack::Tensor& tensor, py::handle value) {
   set_layout(*type, tensor.ndim, tensor.shape, tensor.strides, type->itemsize);
   data = static_cast<const std::byte*>(tensor.data) + tensor.byte_offset;
   device = Device::of(tensor.device);
-  if (tensor.data == nullptr && bytes_ > 0) {
-    throw Unsupported{"a " + type_name(value) + " whose memory was released",
-                      "hash it before its storage is resized to 0"};
-  }
 }
 
 std::string type_name(py::handle value) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "identity/layout.h"
 #include "intake/device.h"
@@ -63,6 +64,9 @@ class TensorView {
   std::size_t bytes() const { return bytes_; }
   Payload payload() const { return {data, *dtype, shape(), strides(), transform}; }
 
+  // The addresses of the first byte and behind the last, whatever the signs of the strides; equal if empty.
+  std::pair<std::uintptr_t, std::uintptr_t> extent() const;
+
   // Fill in shape and strides (in units of `stride_unit` bytes; null for row-major), then the size.
   // Throw Unsupported for more than kMaxDims dimensions, or if the size does not fit in 63 bits.
   void set_layout(const Dtype& dtype, int ndim, const std::int64_t* shape, const std::int64_t* strides,
@@ -98,9 +102,10 @@ bool is_torch_tensor(py::handle value);
 bool is_plain_torch_tensor(py::handle value);  // a torch.Tensor or a Parameter, of no subclass
 bool is_numpy_array(py::handle value);
 
-// From this size on the storage is asked whether it still holds the tensor, for 0.3 us. A smaller block is
-// one of the heap's, where a storage that was shrunk, but not released, makes us read a neighbour and not
-// crash.
+// From this size on the storage is asked whether it still holds the tensor, for 0.3 us: as much as hashing a
+// small one takes, and no cheaper question tells the size of a storage. So a smaller tensor that reaches
+// beyond a storage that was shrunk (or emptied, 4 GiB and more before it) is read where it would lie: the
+// bytes of a neighbour, or a crash, as of any of torch's own operators.
 inline constexpr std::size_t kHoldBytes = std::size_t{64} << 10;
 
 inline void hold_memory(py::handle value, TensorView& view) {

@@ -44,6 +44,19 @@ Intake intake_in_use() {
   return torch_names.tensor != nullptr ? Intake::Attributes : Intake::None;
 }
 
+const char* remedy_of_wrapper(const std::string& type) {
+  if (type.ends_with(".NestedTensor")) {
+    return "hash the list that .unbind() gives";
+  }
+  if (type.ends_with(".FakeTensor")) {
+    return "it has no data: hash the real tensor";
+  }
+  if (type.ends_with(".MaskedTensor")) {
+    return "hash (x.get_data(), x.get_mask())";
+  }
+  return "hash the plain tensor in it (such as .to_local() or .dequantize() gives)";
+}
+
 // A subclass whose __torch_dispatch__ does the work (FakeTensor, DTensor, quantized weights) holds its
 // data elsewhere; the memory of the wrapper itself is none, or not the value.
 void refuse_wrapper_subclass(py::handle value) {
@@ -52,8 +65,8 @@ void refuse_wrapper_subclass(py::handle value) {
   }
   const py::object dispatch = py::type::of(value).attr("__torch_dispatch__");
   if (dispatch.ptr() != torch_names.no_dispatch) {
-    throw Unsupported{"a " + type_name(value) + ", a tensor subclass with __torch_dispatch__",
-                      "hash the plain tensor in it (such as .to_local() or .dequantize() gives)"};
+    const std::string type = type_name(value);
+    throw Unsupported{"a " + type + ", a tensor subclass with __torch_dispatch__", remedy_of_wrapper(type)};
   }
 }
 
@@ -86,6 +99,30 @@ void refuse_without_memory(py::handle value) {
   }
 }
 
+// A tensor whose memory is nowhere: says which of the kinds that torch has it is.
+[[noreturn]] void refuse_null(py::handle value) {
+  const std::string type = "a " + type_name(value);
+  const auto is = [&](py::handle owner, const char* function, auto&&... argument) {
+    const py::object found = py::getattr(owner, function, py::none());
+    return !found.is_none() && py::object(found(argument...)).ptr() == Py_True;
+  };
+  const py::module_ module = py::module_::import("torch");
+  if (is(value, "_is_zerotensor")) {
+    throw Unsupported{type + " of zeros that are nowhere in memory", "hash its .clone()"};
+  }
+  if (is(module, "_is_functional_tensor", value)) {
+    throw Unsupported{type + " within functionalize, which has no memory of its own",
+                      "hash it outside of the transform"};
+  }
+  throw Unsupported{type + " whose memory was released, or that has none of its own",
+                    "hash it before its storage is resized, and outside of vmap, grad and other transforms"};
+}
+
+// A lazy module's parameter has neither shape nor data, and torch raises ValueError of whatever it is asked.
+bool is_uninitialized(py::handle value) {
+  return py::hasattr(py::type::of(value), "materialize");
+}
+
 [[noreturn]] void refuse_dtype(py::handle value) {
   throw Unsupported{"a " + type_name(value) + " of dtype " + dtype_text(value),
                     "convert it to a dtype of identity v1, or view its bytes as uint8"};
@@ -108,8 +145,7 @@ std::uintptr_t read_data_ptr(py::handle owner, py::handle value) {
       throw;
     }
   }
-  throw Unsupported{"a " + type_name(value) + " whose memory was released, or that has none of its own",
-                    "hash it before its storage is resized, and outside of vmap, grad and other transforms"};
+  refuse_null(value);
 }
 
 Device read_device(py::handle value) {
@@ -152,6 +188,9 @@ bool read_by_exchange(py::handle value, TensorView& view) {
     return false;
   }
   view.set_dlpack(tensor, value);
+  if (tensor.data == nullptr && view.bytes() > 0) {
+    refuse_null(value);
+  }
   if (view.dtype->itemsize == 1 && view.dtype->element_class == ElementClass::Integer) {
     // torch exports its uint1 to uint7 and int1 to int7 as if they were uint8 and int8.
     view.dtype = &read_dtype(value);
@@ -201,7 +240,16 @@ bool read_torch(py::handle value, TensorView& view) {
   }
   // Before the address is read: torch's methods release the GIL, and from the address to the end of the hash
   // (or to hold_storage) no other thread may run, since it could assign `.data`.
-  const bool negate = flag(value, torch_names.is_neg);
+  bool negate = false;
+  try {
+    negate = flag(value, torch_names.is_neg);
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ValueError) || !is_uninitialized(value)) {
+      throw;
+    }
+    throw Unsupported{"a " + type_name(value) + ", which has neither shape nor data yet",
+                      "call its lazy module once, or .materialize(shape)"};
+  }
   read_memory(value, intake, view);
   if (view.dtype->element_class == ElementClass::Complex) {
     view.transform.conjugate = flag(value, torch_names.is_conj);
@@ -233,12 +281,8 @@ void hold_storage(py::handle value, TensorView& view) {
   }
   const std::uintptr_t begin = read_data_ptr(view.owner, value);
   const auto size = py::cast<std::uintptr_t>(view.owner.attr("nbytes")());
-  std::uintptr_t extent = view.dtype->itemsize;
-  for (std::size_t d = 0; d < view.shape().size(); ++d) {
-    extent += static_cast<std::uintptr_t>((view.shape()[d] - 1) * view.strides()[d]);
-  }
-  const auto data = reinterpret_cast<std::uintptr_t>(view.data);
-  if (data < begin || data + extent > begin + size) {
+  const auto [first, behind] = view.extent();
+  if (first < begin || behind > begin + size) {
     throw Unsupported{
         "a " + type_name(value) + " that reaches beyond its storage of " + std::to_string(size) + " bytes",
         "hash it before its storage is resized"};

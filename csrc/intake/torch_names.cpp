@@ -52,8 +52,15 @@ bool find_torch_names() {
   }
   const py::object parameter = if_imported("torch.nn", "Parameter");
   const py::object dtype_type = if_imported("torch", "dtype");
-  if (!parameter || !dtype_type) {
+  // A mock that stands in for torch in somebody's tests is not torch: the real one may come later.
+  const auto is_type = [](const py::object& object) { return object && PyType_Check(object.ptr()) != 0; };
+  if (!is_type(tensor) || !is_type(parameter) || !is_type(dtype_type)) {
     return false;
+  }
+  for (const char* needed : {"__torch_dispatch__", "detach", "is_conj", "is_neg"}) {
+    if (!py::hasattr(tensor, needed)) {
+      return false;
+    }
   }
   const py::module_ module = py::module_::import("torch");
   TorchNames found;

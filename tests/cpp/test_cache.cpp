@@ -98,7 +98,7 @@ void check_keys_and_forget() {
 
   Cache::Dropped dropped;
   const std::uint64_t before = cache.forgets();
-  cache.forget(1, dropped);
+  cache.forget(1, {}, dropped);
   CHECK(dropped.size() == 2 && cache.stats().invalidations == 2, "%zu of 2 forgotten", dropped.size());
   validators.release(dropped);
   CHECK(holds(cache, key(2, 1)) && !holds(cache, key(1, 1)), "the wrong owner was forgotten");
@@ -136,7 +136,7 @@ void check_many_threads() {
           case 0: cache.clear(dropped); break;
           case 1: cache.resize((bits >> 24) % 24, dropped); break;
           case 2:
-          case 3: cache.forget(wanted.owner, dropped); break;
+          case 3: cache.forget(wanted.owner, {}, dropped); break;
           case 4:
           case 5: cache.invalidate(wanted, dropped); break;
           default:
