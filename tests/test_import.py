@@ -247,7 +247,7 @@ def test_unknown_isa_in_the_environment(value: str) -> None:
     ],
 )
 def test_names_of_no_table(function: str, arguments: tuple[Any, ...]) -> None:
-    """A str that UTF-8 cannot hold, or with a NUL in it, is a name like any other that is unknown."""
+    """A str that UTF-8 cannot hold, or with a NUL in it, is one more unknown name."""
     call: Any = getattr(_core, function)
     for name, spelled in [("\ud800x", r"'\\ud800x'"), ("a\0b", r"'a\\x00b'"), ("", "''")]:
         with pytest.raises(ValueError, match=spelled):

@@ -8,6 +8,7 @@
 
 #include "algorithms/xxh3/kernel.h"
 #include "identity/layout.h"
+#include "identity/thread_pool.h"
 
 namespace mmhash {
 
@@ -36,6 +37,9 @@ class Fold {
   explicit Fold(std::size_t expected) : expected_(expected) {}
   // Throws std::length_error if the pieces exceed the expected size.
   void update(const void* data, std::size_t size);
+  // The next part of a payload of the expected size, in place of pieces: as much as fits before the deadline,
+  // at least one task, at most 1 GiB. True once all is read. For payloads of more than a leaf.
+  bool read(const Payload& payload, Deadline deadline);
   // Call once, after the last piece. Throws std::length_error if bytes are missing.
   std::size_t finish(std::byte* out);
 
