@@ -7,6 +7,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "algorithms/xxh3/dispatch.h"
@@ -243,6 +244,26 @@ PyMethodDef kHotFunctions[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
+// A name out of a table of ours. pybind11's conversion would answer for a str that has no UTF-8, such as an
+// environment variable of other bytes, with a TypeError about the overloads of a function; here it becomes a
+// name that the table does not have, spelled as its repr() is.
+std::string name_text(const char* of, py::handle name) {
+  if (!PyUnicode_Check(name.ptr())) {
+    throw py::type_error(std::string("expected the name of ") + of + " as a str, found a " + type_name(name));
+  }
+  std::string text;
+  const auto encoded =
+      py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(name.ptr(), "utf-8", "backslashreplace"));
+  if (!encoded) {
+    throw py::error_already_set();
+  }
+  for (const char character : std::string_view(encoded)) {
+    // what() of an exception ends at the first NUL.
+    text += character == '\0' ? std::string("\\x00") : std::string(1, character);
+  }
+  return text;
+}
+
 py::tuple cache_stats() {
   const CacheStats stats = cache().stats();
   return py::make_tuple(stats.hits, stats.misses, stats.bypasses, stats.evictions, stats.invalidations,
@@ -276,7 +297,8 @@ void define_pending(py::module_& m) {
 
 }  // namespace
 
-PYBIND11_MODULE(_core, m) {
+// pybind11's part of the module: its entry point is called by PyInit__core, which is in entry.cpp.
+PYBIND11_MODULE(bindings, m) {
   py::options options;
   options.disable_function_signatures();
   py::register_local_exception_translator([](std::exception_ptr pointer) {
@@ -289,7 +311,9 @@ PYBIND11_MODULE(_core, m) {
   });
   m.doc() = "The native part of mmhash; use the names of the package instead.";
 
-  PyModule_AddFunctions(m.ptr(), kHotFunctions);
+  if (PyModule_AddFunctions(m.ptr(), kHotFunctions) != 0) {
+    throw py::error_already_set();
+  }
 
   m.def("xxh3_64", &py_xxh3_64, py::arg("data"), py::pos_only(), py::kw_only(), py::arg("seed") = py::int_(0),
         kXxh3_64Doc);
@@ -306,10 +330,10 @@ PYBIND11_MODULE(_core, m) {
   // For mmhash's own modules, tests and benches.
   m.def("info", &native_info);
   m.def("isa", [] { return kernel().isa; });
-  m.def("set_isa", [](const std::string& name) { set_isa(name); });
+  m.def("set_isa", [](py::handle name) { set_isa(name_text("an instruction set", name)); });
   m.def("tensor_intake", &torch_intake);
-  m.def("set_tensor_intake", &set_torch_intake);
-  m.def("set_device_path", &set_device_path);
+  m.def("set_tensor_intake", [](py::handle name) { set_torch_intake(name_text("a tensor intake", name)); });
+  m.def("set_device_path", [](py::handle name) { set_device_path(name_text("a device path", name)); });
   m.def("cache_stats", &cache_stats);
   m.def("cache_clear", &cache_clear);
   m.def("cache_resize", &cache_resize);
@@ -320,16 +344,15 @@ PYBIND11_MODULE(_core, m) {
         "The address that hashing would read in place, or 0 if it would gather.");
   m.def(
       "identity_from_pieces",
-      [](const std::string& dtype, const py::tuple& shape, const py::iterable& pieces,
-         const std::string& algorithm) {
-        const Algorithm& found = find_algorithm(algorithm);
-        return to_bytes(found, identity_from_pieces(found, dtype, shape, pieces));
+      [](py::handle dtype, const py::tuple& shape, const py::iterable& pieces, py::handle algorithm) {
+        const Algorithm& found = find_algorithm(name_text("an algorithm", algorithm));
+        return to_bytes(found, identity_from_pieces(found, name_text("a dtype", dtype), shape, pieces));
       },
       py::arg("dtype"), py::arg("shape"), py::arg("pieces"), py::arg("algorithm") = "xxh3");
   m.def(
       "bytes_identity_from_pieces",
-      [](std::size_t size, const py::iterable& pieces, const std::string& algorithm) {
-        const Algorithm& found = find_algorithm(algorithm);
+      [](std::size_t size, const py::iterable& pieces, py::handle algorithm) {
+        const Algorithm& found = find_algorithm(name_text("an algorithm", algorithm));
         return to_bytes(found, bytes_identity_from_pieces(found, size, pieces));
       },
       py::arg("size"), py::arg("pieces"), py::arg("algorithm") = "xxh3");

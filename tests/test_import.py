@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from subprocesses import python_output, run_python
@@ -270,7 +271,9 @@ def test_default_number_of_threads() -> None:
     assert 1 <= int(python_output(VARIABLES).split()[1]) <= 4
 
 
-@pytest.mark.parametrize("value", ["mmx", "AVX2", " avx2", "avx2,sse2", "best", "neon,"])
+@pytest.mark.parametrize(
+    "value", ["mmx", "AVX2", " avx2", "avx2,sse2", "best", "neon,", "\udcff\udcfe", "avx2\udcff"]
+)
 def test_unknown_isa_in_the_environment(value: str) -> None:
     done = run_python("import mmhash", MMHASH_ISA=value)
     assert done.returncode == 1
@@ -280,6 +283,26 @@ def test_unknown_isa_in_the_environment(value: str) -> None:
     assert repr(value) in error
     for isa in mmhash.info()["isa_available"]:  # type: ignore[attr-defined]
         assert isa in error
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("set_isa", ()),
+        ("set_tensor_intake", ()),
+        ("set_device_path", ()),
+        ("identity_from_pieces", ((1,), [b"a"])),
+    ],
+)
+def test_names_of_no_table(function: str, arguments: tuple[Any, ...]) -> None:
+    """A str that UTF-8 cannot hold, or with a NUL in it, is one more unknown name."""
+    call: Any = getattr(_core, function)
+    for name, spelled in [("\ud800x", r"'\\ud800x'"), ("a\0b", r"'a\\x00b'"), ("", "''")]:
+        with pytest.raises(ValueError, match=spelled):
+            call(name, *arguments)
+    for other in (b"avx2", None, 3):
+        with pytest.raises(TypeError, match=rf"name of an?.* as a str.*{type(other).__name__}"):
+            call(other, *arguments)
 
 
 def test_isa_that_this_cpu_lacks() -> None:
@@ -296,7 +319,9 @@ def test_isa_that_this_cpu_lacks() -> None:
     assert _core.isa() == before
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "257", "two", "1.5", "1e1", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "value", ["0", "-1", "257", "two", "1.5", "1e1", "99999999999999999999", "\udcff", "2\udcff"]
+)
 def test_bad_number_of_threads_in_the_environment(value: str) -> None:
     done = run_python("import mmhash", MMHASH_NUM_THREADS=value)
     assert done.returncode == 1

@@ -11,6 +11,7 @@
 
 #include "identity/digest.h"
 #include "identity/layout.h"
+#include "identity/thread_pool.h"
 
 namespace mmhash {
 
@@ -23,6 +24,9 @@ class Fold {
   virtual ~Fold() = default;
   // Throws std::length_error if the pieces exceed the expected size.
   virtual void update(const void* data, std::size_t size) = 0;
+  // The next part of a payload of the expected size, in place of pieces: as much as fits before the deadline,
+  // at least one task, at most 1 GiB. True once all is read. For payloads of more than kLeafBytes.
+  virtual bool read(const Payload& payload, Deadline deadline) = 0;
   // Writes tree(payload), at most kLeafBytes, and returns its length. Call once, after the last piece. Throws
   // std::length_error if bytes are missing.
   virtual std::size_t finish(std::byte* out) = 0;

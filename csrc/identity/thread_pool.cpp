@@ -19,21 +19,30 @@ std::atomic<unsigned> thread_limit{1};
 // every index is done; it waits only for workers that have joined this job, never for one still asleep.
 class Pool {
  public:
-  void run(std::size_t count, Task task, unsigned helpers) {
+  std::size_t run(std::size_t count, Task task, unsigned helpers, Deadline deadline) {
     {
       std::lock_guard lock(mutex_);
       start_workers(helpers);
       task_ = task;
       count_ = count;
       next_.store(0, std::memory_order_relaxed);
+      stop_.store(false, std::memory_order_relaxed);
       seats_ = helpers;
       ++job_;
     }
     wake_.notify_all();
-    work(task, count);
+    // The caller alone reads the clock: every 8 us (see kTaskBytes), at 25 ns.
+    for (std::size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count;) {
+      task.call(task.context, i);
+      if (deadline != kNoDeadline && std::chrono::steady_clock::now() >= deadline) {
+        stop_.store(true, std::memory_order_relaxed);
+        break;
+      }
+    }
     std::unique_lock lock(mutex_);
     seats_ = 0;  // who wakes from now on finds no seat and sleeps again
     done_.wait(lock, [this] { return joined_ == 0; });
+    return std::min(count, next_.load(std::memory_order_relaxed));
   }
 
   std::mutex& entry() { return entry_; }
@@ -46,13 +55,23 @@ class Pool {
         std::thread([this] { serve(); }).detach();
       } catch (const std::system_error&) {
         return;
+      } catch (const std::bad_alloc&) {
+        return;
       }
       ++workers_;
     }
   }
 
-  void work(Task task, std::size_t count) {
-    for (std::size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count;) {
+  void help(Task task, std::size_t count) {
+    if (task.can_help != nullptr && !task.can_help(task.context)) {
+      return;
+    }
+    // Who has taken an index does it, so that what is done has no gaps.
+    while (!stop_.load(std::memory_order_relaxed)) {
+      const std::size_t i = next_.fetch_add(1, std::memory_order_relaxed);
+      if (i >= count) {
+        return;
+      }
       task.call(task.context, i);
     }
   }
@@ -67,7 +86,7 @@ class Pool {
       const Task task = task_;
       const std::size_t count = count_;
       lock.unlock();
-      work(task, count);
+      help(task, count);
       lock.lock();
       if (--joined_ == 0) {
         done_.notify_one();
@@ -76,12 +95,13 @@ class Pool {
   }
 
   std::mutex entry_;  // held by the one caller whose job this is
-  std::mutex mutex_;  // guards all below but next_
+  std::mutex mutex_;  // guards all below but the atomics
   std::condition_variable wake_, done_;
   Task task_{};
   std::size_t count_ = 0;
   unsigned job_ = 0, seats_ = 0, joined_ = 0, workers_ = 0;
   std::atomic<std::size_t> next_{0};
+  std::atomic<bool> stop_{false};
 };
 
 // Never destroyed: its workers are detached, and they may still be asleep in it when the process exits.
@@ -117,19 +137,22 @@ unsigned num_threads() {
   return thread_limit.load(std::memory_order_relaxed);
 }
 
-void parallel_for(std::size_t count, Task task) {
+std::size_t parallel_for(std::size_t count, Task task, Deadline deadline) {
   const unsigned threads = static_cast<unsigned>(std::min<std::size_t>(num_threads(), count));
   Pool* shared = threads > 1 ? pool() : nullptr;
   if (shared != nullptr) {
     std::unique_lock entry(shared->entry(), std::try_to_lock);
     if (entry.owns_lock()) {
-      shared->run(count, task, threads - 1);
-      return;
+      return shared->run(count, task, threads - 1, deadline);
     }
   }
   for (std::size_t i = 0; i < count; ++i) {
     task.call(task.context, i);
+    if (deadline != kNoDeadline && std::chrono::steady_clock::now() >= deadline) {
+      return i + 1;
+    }
   }
+  return count;
 }
 
 }  // namespace mmhash

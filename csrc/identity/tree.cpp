@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 #include <string>
 
+#include "identity/scratch.h"
 #include "identity/thread_pool.h"
 
 // Where the numbers come from
@@ -19,7 +21,8 @@
 namespace mmhash {
 namespace {
 
-constexpr std::size_t kBlockBytes = 8 * kLeafBytes;
+constexpr std::size_t kBlockBytes = kScratchBytes;
+static_assert(kBlockBytes == 8 * kLeafBytes);
 constexpr std::size_t kTaskBytes = 32 * kLeafBytes;
 
 std::size_t leaf_count(std::size_t size) {
@@ -41,8 +44,7 @@ void hash_leaves(const Payload& payload, std::size_t begin, std::size_t end, Xxh
   if (payload.in_place()) {
     return hash_leaves(payload.data() + begin, end - begin, digests);
   }
-  // Not on the stack: a Python thread may have been given as little as 32 KiB of it.
-  alignas(64) static thread_local std::byte block[kBlockBytes];
+  std::byte* block = scratch();  // there: the job has asked for it
   for (; begin < end; begin += kBlockBytes) {
     const std::size_t size = std::min(kBlockBytes, end - begin);
     payload.read(begin, size, block);
@@ -54,22 +56,40 @@ void hash_leaves(const Payload& payload, std::size_t begin, std::size_t end, Xxh
 struct LeafJob {
   const Payload* payload;
   Xxh3Digest* digests;
+  std::size_t first;  // the offset of the first task
 
   static void run(void* context, std::size_t index) noexcept {
     const LeafJob& job = *static_cast<LeafJob*>(context);
-    const std::size_t begin = index * kTaskBytes;
+    const std::size_t begin = job.first + index * kTaskBytes;
     const std::size_t end = std::min(begin + kTaskBytes, job.payload->size());
     hash_leaves(*job.payload, begin, end, job.digests + begin / kLeafBytes);
   }
+
+  static bool can_help(void* context) noexcept {
+    return static_cast<LeafJob*>(context)->payload->in_place() || scratch() != nullptr;
+  }
 };
 
-void hash_all_leaves(const Payload& payload, Xxh3Digest* digests) {
-  if (payload.size() < kParallelBytes) {
-    hash_leaves(payload, 0, payload.size(), digests);
-    return;
+// The leaves from `begin`, a multiple of kLeafBytes, to `end`, the payload's or another multiple, into their
+// places in `digests`. Returns the offset up to which that is done: `end`, or less once the deadline has
+// passed.
+std::size_t hash_all_leaves(const Payload& payload, Xxh3Digest* digests, std::size_t begin, std::size_t end,
+                            Deadline deadline) {
+  LeafJob job{&payload, digests, begin};
+  if (!LeafJob::can_help(&job)) {
+    throw std::bad_alloc();
   }
-  LeafJob job{&payload, digests};
-  parallel_for((payload.size() + kTaskBytes - 1) / kTaskBytes, {LeafJob::run, &job});
+  if (payload.size() < kParallelBytes) {
+    hash_leaves(payload, begin, end, digests + begin / kLeafBytes);
+    return end;
+  }
+  const std::size_t tasks = (end - begin + kTaskBytes - 1) / kTaskBytes;
+  const std::size_t done = parallel_for(tasks, {LeafJob::run, &job, LeafJob::can_help}, deadline);
+  return done == tasks ? end : begin + done * kTaskBytes;
+}
+
+void hash_all_leaves(const Payload& payload, Xxh3Digest* digests) {
+  hash_all_leaves(payload, digests, 0, payload.size(), kNoDeadline);
 }
 
 // The levels above the first: 512 digests fill a leaf, so each level is 1/512 of the one below.
@@ -127,6 +147,17 @@ void TreeFold::update(const void* data, std::size_t size) {
     std::memcpy(partial_.data(), bytes + whole, size - whole);
     pending_ = size - whole;
   }
+}
+
+bool TreeFold::read(const Payload& payload, Deadline deadline) {
+  // So many bytes get room for their digests at a time: to touch it all first would take as long as hashing.
+  constexpr std::size_t kRoomBytes = std::size_t{1} << 30;
+  digests_.reserve(leaf_count(expected_));
+  const std::size_t end = total_ + std::min(kRoomBytes, expected_ - total_);
+  digests_.resize(leaf_count(end));
+  total_ = hash_all_leaves(payload, digests_.data(), total_, end, deadline);
+  digests_.resize(leaf_count(total_));
+  return total_ == expected_;
 }
 
 std::size_t TreeFold::finish(std::byte* out) {

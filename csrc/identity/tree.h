@@ -27,6 +27,7 @@ class TreeFold final : public Fold {
  public:
   explicit TreeFold(std::size_t expected) : expected_(expected) {}
   void update(const void* data, std::size_t size) override;
+  bool read(const Payload& payload, Deadline deadline) override;
   std::size_t finish(std::byte* out) override;
 
  private:

@@ -8,13 +8,10 @@
 // of a switch interval.
 #pragma once
 
-#include <Python.h>
+#include <pybind11/pybind11.h>
 #include <unistd.h>
 
-#include <cstddef>  // a header of the standard library, which says whose it is
-#ifdef __GLIBCXX__
-#include <cxxabi.h>
-#endif
+#include <chrono>
 
 namespace mmhash {
 
@@ -33,20 +30,21 @@ void without_gil(F f) {
   struct Released {
     PyThreadState* state = PyEval_SaveThread();
     void take_back() {
-#ifdef __GLIBCXX__
-      try {
-        PyEval_RestoreThread(state);
-      } catch (abi::__forced_unwind&) {
-        // The interpreter is shutting down and CPython before 3.14 ends a daemon thread here by
-        // unwinding its stack, whose destructors would then touch Python objects without the GIL. Do
-        // what 3.14 does: let the thread hang until the process is gone.
-        for (;;) {
-          pause();
+      // Forced unwinding. The interpreter is shutting down and CPython before 3.14 ends a daemon thread here
+      // by pthread_exit(), with which glibc unwinds its stack; destructors would then touch Python objects
+      // without the GIL. Do what 3.14 does: let the thread hang until the process is gone. In a destructor,
+      // and not a handler: libstdc++ lets catch (...) see a forced unwind, libc++ does not; destructors run
+      // in both.
+      struct Hang {
+        bool unwinding = true;
+        ~Hang() {
+          while (unwinding) {
+            pause();
+          }
         }
-      }
-#else
+      } hang;
       PyEval_RestoreThread(state);
-#endif
+      hang.unwinding = false;
     }
   } released;
   try {
@@ -57,5 +55,62 @@ void without_gil(F f) {
   }
   released.take_back();
 }
+
+// Signals and other threads
+// -------------------------
+// What takes long goes on for kSlice at most until it has asked for signals, whose Python handlers (Ctrl-C's
+// raises) run in the main thread alone and only where they are asked for; and what holds the GIL gives it to
+// others after kTurn. With a thread that spins in Python each of these costs its switch interval, 5 ms.
+inline constexpr std::chrono::milliseconds kSlice{50};
+inline constexpr std::chrono::milliseconds kTurn{10};
+
+// Runs the handlers of signals that have arrived. Throws what they raise. Needs the GIL.
+inline void check_signals() {
+  if (PyErr_CheckSignals() != 0) {
+    throw pybind11::error_already_set();
+  }
+}
+
+// Calls f(deadline) without the GIL until it returns true, and looks after signals in between.
+template <typename F>
+void without_gil_in_slices(F f) {
+  for (bool done = false;;) {
+    without_gil([&] { done = f(std::chrono::steady_clock::now() + kSlice); });
+    if (done) {
+      return;
+    }
+    check_signals();
+  }
+}
+
+// For a loop of small steps that holds the GIL: call step() in each. Other threads run meanwhile, and it may
+// throw.
+class Turns {
+ public:
+  void step() {
+    if (--left_ == 0) {
+      look();
+    }
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr unsigned kStepsPerLook = 64;  // the clock is read once in so many: 25 ns
+
+  void look() {
+    left_ = kStepsPerLook;
+    const Clock::time_point now = Clock::now();
+    if (end_ == Clock::time_point{}) {
+      end_ = now + kTurn;
+    } else if (now >= end_) {
+      without_gil([] {});
+      check_signals();
+      end_ = Clock::now() + kTurn;
+    }
+  }
+
+  unsigned left_ = kStepsPerLook;
+  Clock::time_point end_{};
+};
 
 }  // namespace mmhash

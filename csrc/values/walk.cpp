@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "identity/frame.h"
+#include "intake/gil.h"
 #include "intake/tensor_view.h"
 #include "values/leaf.h"
 
@@ -125,7 +126,7 @@ bool open_level(py::handle value, std::vector<Level>& levels, Digest& digest, co
   return true;
 }
 
-Digest close_level(const Level& level, const Algorithm& algorithm) {
+Digest close_level(const Level& level, const Algorithm& algorithm, Turns& turns) {
   if (level.kind != 'M') {
     return hash_frame(algorithm, level.kind, level.header, level.identities);
   }
@@ -133,7 +134,10 @@ Digest close_level(const Level& level, const Algorithm& algorithm) {
   for (std::size_t i = 0; i < entries.size(); ++i) {
     entries[i] = {level.identities[2 * i], level.identities[2 * i + 1]};
   }
-  std::sort(entries.begin(), entries.end());
+  std::sort(entries.begin(), entries.end(), [&turns](const auto& a, const auto& b) {
+    turns.step();
+    return a < b;
+  });
   std::vector<Digest> sorted;
   for (const auto& [key, mapped] : entries) {
     sorted.push_back(key);
@@ -202,6 +206,7 @@ void check_nesting(const std::vector<Level>& levels) {
 
 Digest walk(py::handle value, std::vector<Level>& levels, const Options& options) {
   Digest digest;
+  Turns turns;
   for (;;) {
     bool done = hash_leaf(value, digest, options) || !open_level(value, levels, digest, options);
     if (!done) {
@@ -214,12 +219,13 @@ Digest walk(py::handle value, std::vector<Level>& levels, const Options& options
       Level& level = levels.back();
       if (done) {
         level.identities.push_back(digest);
+        turns.step();
       }
       if (level.identities.size() < level.parts.size()) {
         value = PyTuple_GET_ITEM(level.parts.ptr(), static_cast<Py_ssize_t>(level.identities.size()));
         break;
       }
-      digest = close_level(level, options.algorithm);
+      digest = close_level(level, options.algorithm, turns);
       levels.pop_back();
       done = true;
     }
