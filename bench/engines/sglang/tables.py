@@ -1,11 +1,11 @@
-"""A result of bench/engines_sglang.py as a Markdown table."""
+"""Results of calls.py and server.py as Markdown tables."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 from typing import Any
 
+from engines import paired
 from tables import duration, markdown, significant
 
 ROWS = {
@@ -45,5 +45,9 @@ def caption(document: dict[str, Any]) -> str:
     )
 
 
-#: What a marker `<!-- table:NAME RESULT -->` can ask for.
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"sglang": sglang}
+#: The results of each command: their kind, with which their files' names begin; the tables that can
+#: be made of one; and the one that a table shows which names no result.
+KINDS = [
+    ("sglang", {"sglang": sglang}, "sglang-0.5.23"),
+    ("server-sglang", paired.SGLANG, "server-sglang-0.5.23"),
+]
