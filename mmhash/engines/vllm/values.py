@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmhash import _core
-from mmhash.engines.vllm.shape import Shape
+from mmhash.engines.vllm.probe import Probe
 
 # Of an image, copied out of Pillow and hashed at a time. Copied as a whole, 3840x2160 pixels take
 # three times as long, most of which are page faults: memory of that size is fresh at each copy.
@@ -25,14 +25,14 @@ class Values:
     hold looks like something else.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, probe: Probe) -> None:
         import numpy
         import torch
         from PIL import Image
 
         self._numpy, self._torch, self._image = numpy, torch, Image
-        self._media = shape.media
-        self._logger = shape.module.logger
+        self._media = probe.media
+        self._logger = probe.module.logger
 
     def of_all(self, kwargs: dict[str, Any]) -> Any:
         """The arguments of hash_kwargs(), whose order does not matter."""
