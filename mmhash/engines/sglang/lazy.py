@@ -68,16 +68,15 @@ class LazyItems:
         pending = state.get(PENDING)
         if pending is None or pending.lock._is_owned():
             return
-        with pending.lock:
-            if state.get(PENDING) is not pending:
-                return
-            try:
-                self._set_pad_value(item)
-            except AttributeError as error:
-                # Out of a property it would be taken for a missing attribute.
-                raise RuntimeError(f"hash: hashing the item failed: {error}") from error
-            self._put_off.pop(pending.number, None)
-            state.pop(PENDING)
+        try:
+            with pending.lock:
+                if state.get(PENDING) is pending:  # or another thread was first
+                    self._set_pad_value(item)
+                    self._put_off.pop(pending.number, None)
+                    state.pop(PENDING)
+        except AttributeError as error:
+            # Out of a property it would be taken for a missing attribute.
+            raise RuntimeError(f"hash: hashing the item failed: {error}") from error
 
     def set_pad_value_now(self, item: Any) -> None:
         """SGLang's own set_pad_value(), of an item whose hash may be put off."""
