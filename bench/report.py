@@ -4,14 +4,15 @@
     python bench/report.py --check    # status 1 and a diff if that would change anything
 
 A table stands between `<!-- table:NAME RESULT -->` and `<!-- /table -->`, where NAME is one of
-TABLES of a tables*.py and RESULT a file in bench/results without its `.json`; without it, the main
-one of that kind.
+TABLES of a tables*.py, or of KINDS in an engines/*/tables.py, and RESULT a file in bench/results
+without its `.json`; without it, the main one of that kind.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import importlib
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -24,9 +25,6 @@ import results
 import tables
 import tables_gpu
 import tables_ranks
-import tables_servers
-import tables_sglang
-import tables_vllm
 
 from mmhash.demos.ranks import figure
 
@@ -56,11 +54,17 @@ def kinds() -> list[Kind]:
         Kind(tables.TABLES, results.load_all(), results.MAIN),
         Kind(tables_gpu.TABLES, results.load_json("cuda"), results.MAIN_GPU),
         Kind(tables_ranks.TABLES, results.load_json("ranks"), results.MAIN_RANKS),
-        Kind(tables_sglang.TABLES, results.load_json("sglang"), results.MAIN_SGLANG),
-        Kind(tables_vllm.TABLES, results.load_json("vllm"), results.MAIN_VLLM),
-        Kind(tables_servers.SGLANG, results.load_json("server-sglang"), results.MAIN_SGLANG_SERVER),
-        Kind(tables_servers.VLLM, results.load_json("server-vllm"), results.MAIN_VLLM_SERVER),
+        *engines(),
     ]
+
+
+def engines() -> list[Kind]:
+    """Those of each bench/engines/*/tables.py: an engine is found by its folder."""
+    found = []
+    for path in sorted((ROOT / "bench" / "engines").glob("*/tables.py")):
+        module = importlib.import_module(f"engines.{path.parent.name}.tables")
+        found += [Kind(made, results.load_json(kind), main) for kind, made, main in module.KINDS]
+    return found
 
 
 def with_tables(text: str, known: list[Kind]) -> str:

@@ -11,10 +11,6 @@ FOLDER = Path(__file__).parent / "results"
 MAIN = "cpu-zen3"  # what a table or plot shows that names no result
 MAIN_GPU = "cuda-h100"  # and one of a GPU
 MAIN_RANKS = "ranks-zen3"  # and one of ranks
-MAIN_SGLANG = "sglang-0.5.23"  # and one of SGLang
-MAIN_VLLM = "vllm-0.32.0"  # and one of vLLM
-MAIN_SGLANG_SERVER = "server-sglang-0.5.23"  # and of whole servers
-MAIN_VLLM_SERVER = "server-vllm-0.32.0"
 GOALS = "goals"  # the group of the rows that repeat another one to say whether it meets a goal
 
 
@@ -47,8 +43,8 @@ def load_all() -> dict[str, Result]:
 def load_json(kind: str) -> dict[str, dict[str, Any]]:
     """What another command wrote.
 
-    `mmhash ranks --json` (ranks), gpu.py (cuda), engines_*.py (sglang, vllm), or
-    servers/*_server.py (server-sglang, server-vllm).
+    `mmhash ranks --json` (ranks), gpu.py (cuda), or what is in engines/*/: calls.py
+    (sglang, vllm) and server.py (server-sglang, server-vllm).
     """
     return {
         path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{kind}-*.json"))

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 from mmhash import _core, profiling
-from mmhash.engines.sglang.counts import Counts
-from mmhash.engines.sglang.shape import Shape
+from mmhash.engines.adapter import Counters
+from mmhash.engines.sglang.probe import Probe
 
 # What an object array is hashed as: its elements, behind a name that no feature begins with.
 OBJECT_ARRAY = "mmhash.engines: numpy object array"
 
 
-def make_hash_feature(shape: Shape, counts: Counts) -> Callable[[Any], int]:
+def make_hash_feature(probe: Probe, counters: Counters) -> Callable[[Any], int]:
     """A function for SGLang's `mm_utils.hash_feature`, with the same parameter."""
 
-    @functools.wraps(shape.mm_utils.hash_feature)
+    @functools.wraps(probe.mm_utils.hash_feature)
     def hash_feature(f: Any) -> int:
         """64 bits of mmhash.identity(): of shape, dtype, list boundaries and contents.
 
@@ -31,18 +31,18 @@ def make_hash_feature(shape: Shape, counts: Counts) -> Callable[[Any], int]:
         not share a cache entry with the next), and ValueError for a shared-memory pointer that is
         not attached.
         """
-        if shape.shm_pointer is not None and isinstance(f, shape.shm_pointer):
+        if probe.shm_pointer is not None and isinstance(f, probe.shm_pointer):
             carried = getattr(f, "precomputed_hash", None)
             if carried is not None:
-                counts.add("carried")
+                counters.add("carried")
                 return int(carried)
         if f is None:
             raise TypeError(
                 "hash_feature: expected a feature, found None: the item has neither a feature nor "
                 "precomputed embeddings"
             )
-        value = _plain(f, shape)
-        counts.add("hashes")
+        value = _plain(f, probe)
+        counters.add("hashes")
         return profiling.hash_with(_core.hash_feature, value)
 
     del hash_feature.__wrapped__  # the original is not to be called through this
@@ -65,16 +65,16 @@ def is_on_cpu(value: Any) -> bool:
     return numpy is not None and isinstance(value, numpy.ndarray)
 
 
-def _plain(value: Any, shape: Shape) -> Any:
+def _plain(value: Any, probe: Probe) -> Any:
     """The value with transports replaced by the tensors they stand for. Copies no bytes."""
     if isinstance(value, list):
-        return [_plain(part, shape) for part in value]
+        return [_plain(part, probe) for part in value]
     if isinstance(value, tuple):
-        return tuple(_plain(part, shape) for part in value)
-    if isinstance(value, shape.ipc_proxy):
+        return tuple(_plain(part, probe) for part in value)
+    if isinstance(value, probe.ipc_proxy):
         torch = sys.modules["torch"]
         return value.reconstruct_on_target_device(torch.cuda.current_device())
-    if shape.shm_pointer is not None and isinstance(value, shape.shm_pointer):
+    if probe.shm_pointer is not None and isinstance(value, probe.shm_pointer):
         tensor = getattr(value, "tensor", None)
         if tensor is None:
             raise ValueError(
@@ -87,6 +87,6 @@ def _plain(value: Any, shape: Shape) -> Any:
         return [
             OBJECT_ARRAY,
             list(value.shape),
-            [_plain(part, shape) for part in value.reshape(-1).tolist()],
+            [_plain(part, probe) for part in value.reshape(-1).tolist()],
         ]
     return value

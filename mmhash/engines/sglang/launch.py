@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import runpy
 
-from mmhash.engines import switch
-from mmhash.engines.sglang.installing import install
+from mmhash.engines.adapter import enabled
+from mmhash.engines.sglang.engine import install
 
-if __name__ in ("__main__", "__mp_main__") and switch.enabled():
+if __name__ in ("__main__", "__mp_main__") and enabled():
     install()
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ notes that it was called. From then on, until the hash is known,
 
 - reading `hash` or `pad_value` resolves: it runs SGLang's own set_pad_value(), which hashes;
 - so does whatever could change or take away what is to be hashed, or look past the attributes:
-  assigning or setting `feature`, `precomputed_embeddings`, `hash` or `pad_value` (releasing a
-  feature is `feature = None`), merge(), which adds in place, and pickle, copy and deepcopy.
+  assigning, setting or deleting `feature`, `precomputed_embeddings`, `hash` or `pad_value`
+  (releasing a feature is `feature = None`), merge(), which adds in place, and pickle, copy and
+  deepcopy.
 
 An item on which set_pad_value() was not called yet is as it always was: its hash is None, its
 feature may be replaced or sliced, and copies of it know nothing of each other. So every hash is
@@ -17,131 +18,163 @@ and the first read; SGLang reads in the same call.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import itertools
 import threading
 import weakref
-from collections.abc import Callable
 from typing import Any
 
+from mmhash.engines.adapter import Counters
 from mmhash.engines.patches import Patches
-from mmhash.engines.sglang.counts import Counts
 
-# In the item's __dict__: True while the hash is put off, False while a thread resolves it.
+# In the item's __dict__ while its hash is put off: a _Pending.
 PENDING = "_mmhash_pending"
+
+_numbers = itertools.count()  # of what was put off, in whatever installation
 
 _WATCHED = frozenset(("feature", "precomputed_embeddings", "hash", "pad_value"))
 
-# Of all items: held while one is hashed. Ranks have one thread that reads hashes, and senders hash
-# in threads without this, so nothing waits for it in practice; it makes two readers hash once.
-_lock = threading.RLock()
+
+class _Pending:
+    """Single flight of one item: its lock is held while it is hashed, and other readers wait.
+
+    It belongs to the item and goes with it, so that no two items wait for each other. The lock is
+    one that `with` gives back whatever interrupts hashing, and knows its own thread: SGLang's
+    set_pad_value() reads and assigns attributes that would resolve in any other.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.lock: Any = threading.RLock()
 
 
-@dataclasses.dataclass(frozen=True)
 class LazyItems:
-    """What make_lazy() made."""
+    """Makes set_pad_value() of a dataclass put the hash off, once patch() was called."""
 
-    set_pad_value_now: Callable[[Any], None]
-    """SGLang's own set_pad_value(), of an item whose hash may be put off."""
-    resolve_all: Callable[[], None]
-    """Resolves every item whose hash is put off: before the class becomes what it was."""
+    def __init__(self, item_class: Any, counters: Counters) -> None:
+        self._item_class, self._counters = item_class, counters
+        self._set_pad_value = vars(item_class)["set_pad_value"]  # SGLang's own
+        self._setitem = vars(item_class).get("__setitem__")
+        self._merge = vars(item_class).get("merge")
+        self._deferring = True
+        # By number; an item that goes takes its entry along (a weakref callback).
+        self._put_off: dict[int, weakref.ref[Any]] = {}
 
+    def resolve(self, item: Any) -> None:
+        """Hashes if that was put off. In the thread that is resolving: does nothing.
 
-def make_lazy(item_class: Any, patches: Patches, counts: Counts) -> LazyItems:
-    """Makes set_pad_value() of a dataclass put the hash off."""
-    put_off: dict[int, weakref.ref[Any]] = {}  # by id; an item that goes takes its entry along
-    original_set_pad_value = vars(item_class)["set_pad_value"]
-    original_setitem = vars(item_class).get("__setitem__")
-    original_merge = vars(item_class).get("merge")
-
-    def resolve(item: Any) -> None:
-        """Hashes if that was put off. In the thread that is resolving: does nothing."""
+        What it raises leaves the item as it was: the next call hashes again.
+        """
         state = item.__dict__
-        with _lock:
-            if not state.get(PENDING):
-                return
-            state[PENDING] = False
-            try:
-                original_set_pad_value(item)
-            except AttributeError as error:
-                # Out of a property it would be taken for a missing attribute.
-                raise RuntimeError(f"hash: hashing the item failed: {error}") from error
-            finally:
-                if state.get("pad_value") is None:
-                    state[PENDING] = True  # it raised, and will again
-                else:
-                    del state[PENDING]
-                    put_off.pop(id(item), None)
+        pending = state.get(PENDING)
+        if pending is None or pending.lock._is_owned():
+            return
+        try:
+            with pending.lock:
+                if state.get(PENDING) is pending:  # or another thread was first
+                    self._set_pad_value(item)
+                    self._put_off.pop(pending.number, None)
+                    state.pop(PENDING)
+        except AttributeError as error:
+            # Out of a property it would be taken for a missing attribute.
+            raise RuntimeError(f"hash: hashing the item failed: {error}") from error
 
-    def set_pad_value(self: Any) -> None:
-        """Puts the hash off, unless it is known or there is nothing to hash."""
-        state = self.__dict__
+    def set_pad_value_now(self, item: Any) -> None:
+        """SGLang's own set_pad_value(), of an item whose hash may be put off."""
+        if PENDING in item.__dict__:
+            self.resolve(item)
+        else:
+            self._set_pad_value(item)
+
+    def settle(self) -> None:
+        """Puts no more hashes off, and resolves all that are: before the class is as it was."""
+        self._deferring = False
+        try:
+            for reference in list(self._put_off.values()):
+                item = reference()
+                if item is not None:
+                    with contextlib.suppress(Exception):  # what has no hash then has none now
+                        self.resolve(item)
+        except BaseException:
+            self._deferring = True
+            raise
+
+    def patch(self, patches: Patches) -> None:
+        """Replaces the methods and adds the properties."""
+        resolve, cls = self.resolve, self._item_class
+        original_setitem, original_merge = self._setitem, self._merge
+
+        def set_pad_value(item: Any) -> None:
+            """Puts the hash off, unless it is known or there is nothing to hash."""
+            self._put_off_hash(item)
+
+        def setattr_(item: Any, name: str, value: Any) -> None:
+            if PENDING in item.__dict__ and name in _WATCHED:
+                resolve(item)
+            object.__setattr__(item, name, value)
+
+        def delattr_(item: Any, name: str) -> None:
+            if PENDING in item.__dict__ and name in _WATCHED:
+                resolve(item)
+            object.__delattr__(item, name)
+
+        def setitem(item: Any, key: str, value: Any) -> None:
+            if PENDING in item.__dict__ and key in _WATCHED:
+                resolve(item)
+            assert original_setitem is not None
+            original_setitem(item, key, value)
+
+        def merge(item: Any, other: Any) -> None:
+            resolve(item)
+            assert original_merge is not None
+            original_merge(item, other)
+
+        def reduce_ex(item: Any, protocol: Any) -> Any:
+            if PENDING in item.__dict__:
+                resolve(item)
+            return object.__reduce_ex__(item, protocol)
+
+        patches.replace(cls, "set_pad_value", set_pad_value)
+        for name in ("hash", "pad_value"):
+            patches.add(cls, name, self._property_of(name))
+        patches.add(cls, "__setattr__", setattr_)
+        patches.add(cls, "__delattr__", delattr_)
+        patches.add(cls, "__reduce_ex__", reduce_ex)
+        if original_setitem is not None:
+            patches.replace(cls, "__setitem__", setitem)
+        if original_merge is not None:
+            patches.replace(cls, "merge", merge)
+
+    def _put_off_hash(self, item: Any) -> None:
+        state = item.__dict__
         if PENDING in state:
             return
         if (
-            state.get("hash") is not None
+            not self._deferring
+            or state.get("hash") is not None
             or state.get("pad_value") is not None
             or (state.get("feature") is None and state.get("precomputed_embeddings") is None)
         ):
-            original_set_pad_value(self)
+            self._set_pad_value(item)
             return
-        counts.add("deferred")
-        key = id(self)
-        put_off[key] = weakref.ref(self, lambda _: put_off.pop(key, None))
-        state[PENDING] = True
+        self._counters.add("deferred")
+        number, put_off = next(_numbers), self._put_off
+        put_off[number] = weakref.ref(item, lambda _: put_off.pop(number, None))
+        state[PENDING] = _Pending(number)
+        if not self._deferring:  # since it was asked above: settle() may have passed this one by
+            self.resolve(item)
 
-    def resolve_all() -> None:
-        for reference in list(put_off.values()):
-            item = reference()
-            if item is not None:
-                with contextlib.suppress(Exception):  # what has no hash then has none now
-                    resolve(item)
+    def _property_of(self, name: str) -> property:
+        def read(item: Any) -> Any:
+            if PENDING in item.__dict__:
+                self.resolve(item)
+            return item.__dict__.get(name)
 
-    def set_pad_value_now(item: Any) -> None:
-        """As SGLang's own."""
-        if PENDING in item.__dict__:
-            resolve(item)
-        else:
-            original_set_pad_value(item)
+        def write(item: Any, value: Any) -> None:
+            item.__dict__[name] = value
 
-    def property_of(name: str) -> property:
-        def read(self: Any) -> Any:
-            if PENDING in self.__dict__:
-                resolve(self)
-            return self.__dict__.get(name)
+        def delete(item: Any) -> None:
+            if name not in item.__dict__:
+                raise AttributeError(name)
+            del item.__dict__[name]
 
-        def write(self: Any, value: Any) -> None:
-            self.__dict__[name] = value
-
-        return property(read, write, doc=f"SGLang's `{name}`, hashed when it is first read.")
-
-    def setattr_(self: Any, name: str, value: Any) -> None:
-        if PENDING in self.__dict__ and name in _WATCHED:
-            resolve(self)
-        object.__setattr__(self, name, value)
-
-    def setitem(self: Any, key: str, value: Any) -> None:
-        if PENDING in self.__dict__ and key in _WATCHED:
-            resolve(self)
-        assert original_setitem is not None
-        original_setitem(self, key, value)
-
-    def merge(self: Any, other: Any) -> None:
-        resolve(self)
-        assert original_merge is not None
-        original_merge(self, other)
-
-    def reduce_ex(self: Any, protocol: Any) -> Any:
-        if PENDING in self.__dict__:
-            resolve(self)
-        return object.__reduce_ex__(self, protocol)
-
-    patches.replace(item_class, "set_pad_value", set_pad_value)
-    for name in ("hash", "pad_value"):
-        patches.add(item_class, name, property_of(name))
-    patches.add(item_class, "__setattr__", setattr_)
-    patches.add(item_class, "__reduce_ex__", reduce_ex)
-    if original_setitem is not None:
-        patches.replace(item_class, "__setitem__", setitem)
-    if original_merge is not None:
-        patches.replace(item_class, "merge", merge)
-    return LazyItems(set_pad_value_now, resolve_all)
+        return property(read, write, delete, f"SGLang's `{name}`, hashed when it is first read.")

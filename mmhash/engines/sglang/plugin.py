@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
-from mmhash.engines import switch
-from mmhash.engines.announcing import announce
-from mmhash.engines.sglang.hooks import Registered
-from mmhash.engines.sglang.installing import install_with, logger
-from mmhash.engines.sglang.shape import UnsupportedSGLangError
-
-_registered = Registered()  # of this process
+from mmhash.engines.sglang.engine import load_plugin
 
 
 def load() -> None:
@@ -23,9 +15,4 @@ def load() -> None:
     MMHASH_ENGINES=off turns it off; so does leaving `mmhash` out of SGLANG_PLUGINS. An SGLang that
     mmhash does not know is left alone, with one warning.
     """
-    if not switch.enabled():
-        return
-    try:
-        install_with(_registered)
-    except UnsupportedSGLangError as error:
-        announce(logger, logging.WARNING, str(error))
+    load_plugin()

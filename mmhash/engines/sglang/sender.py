@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mmhash import _core, profiling
-from mmhash.engines.sglang.counts import Counts
+from mmhash.engines.adapter import Counters
 from mmhash.engines.sglang.hashing import is_on_cpu
 
 # As many as SGLang's own MultimodalHashExecutor has.
@@ -32,13 +32,15 @@ class Sender:
     """
 
     def __init__(
-        self, item_class: Any, set_pad_value_now: Callable[[Any], None], counts: Counts
+        self, item_class: Any, set_pad_value_now: Callable[[Any], None], counters: Counters
     ) -> None:
         self._item_class = item_class
         self._set_pad_value_now = set_pad_value_now
-        self._counts = counts
+        self._counters = counters
         self._large: Any = _core.info()["gil_release_bytes"]
-        self._threads: ThreadPoolExecutor | None = None  # only the sending process starts them
+        # Only the sending process starts them. They end when this object goes, which a request that
+        # is still under way after uninstall() keeps.
+        self._threads: ThreadPoolExecutor | None = None
 
     def wrap(self, original: Tokenize) -> Tokenize:
         """TokenizerManager._tokenize_one_request, with hashed items in what it returns."""
@@ -64,12 +66,6 @@ class Sender:
             self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mmhash-sglang")
         await asyncio.get_running_loop().run_in_executor(self._threads, self._set_all, items)
 
-    def shutdown(self) -> None:
-        """Ends the threads, when they are done with what they have."""
-        threads, self._threads = self._threads, None
-        if threads is not None:
-            threads.shutdown(wait=False)
-
     def _unhashed(self, mm_inputs: Any) -> list[Any]:
         items = mm_inputs.get("mm_items") if isinstance(mm_inputs, dict) else None
         if items is None:
@@ -85,7 +81,7 @@ class Sender:
     def _set_all(self, items: list[Any]) -> None:
         for item in items:
             self._set_pad_value_now(item)
-            self._counts.add("sent")
+            self._counters.add("sent")
 
 
 def _wanted() -> bool:

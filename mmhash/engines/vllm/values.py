@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pickle
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmhash import _core
-from mmhash.engines.vllm.shape import Shape
+from mmhash.engines.vllm.probe import Probe
 
 # Of an image, copied out of Pillow and hashed at a time. Copied as a whole, 3840x2160 pixels take
 # three times as long, most of which are page faults: memory of that size is fresh at each copy.
 BAND_BYTES = 2 << 20
+
+# Decodes an image, in one thread at a time; what it raised once it raises every time, where Pillow
+# would give the pixels that it had, and black ones.
+_load_image: Callable[[Any], None] = getattr(_core, "load_image", lambda image: image.load())
 
 
 class Values:
@@ -25,14 +29,14 @@ class Values:
     hold looks like something else.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, probe: Probe) -> None:
         import numpy
         import torch
         from PIL import Image
 
         self._numpy, self._torch, self._image = numpy, torch, Image
-        self._media = shape.media
-        self._logger = shape.module.logger
+        self._media = probe.media
+        self._logger = probe.module.logger
 
     def of_all(self, kwargs: dict[str, Any]) -> Any:
         """The arguments of hash_kwargs(), whose order does not matter."""
@@ -77,9 +81,19 @@ class Values:
         return ["array", dtype.str, str(dtype), list(array.shape), array.tobytes()]
 
     def _image_id(self, image: Any) -> bytes | None:
-        """The UUID that an application has put into the EXIF data, to stand for the image."""
+        """The UUID that an application has put into the EXIF data, to stand for the image.
+
+        No file can hold one: it is in what getexif() once returned to the application, and which
+        the image keeps, or it is nowhere. Calling getexif() here would decode a PNG that nobody has
+        read, and hide that it is damaged; and beside another thread's first call it sees no tags.
+        """
+        exif = getattr(image, "_exif", None)
+        if exif is None:
+            return None
         try:
-            found = image.getexif().get(self._image.ExifTags.Base.ImageID)
+            found = exif.get(self._image.ExifTags.Base.ImageID)
+        except MemoryError:
+            raise
         except Exception:  # malformed EXIF data are as none
             return None
         return found.bytes if isinstance(found, uuid.UUID) else None
@@ -88,7 +102,7 @@ class Values:
         image_id = self._image_id(image)
         if image_id is not None:
             return image_id
-        image.load()  # of a file, size and palette are known only then
+        _load_image(image)  # of a file, size and palette are known only then
         palette = image.palette
         if palette is not None:
             palette = ["palette", palette.mode, palette.rawmode, bytes(palette.palette)]

@@ -19,7 +19,7 @@ from sglang.srt.managers import mm_utils, schedule_batch, tokenizer_manager
 
 import mmhash
 from mmhash.engines import sglang
-from mmhash.engines.sglang import plugin, shape
+from mmhash.engines.sglang import plugin, probe
 
 ITEM = served.MultimodalDataItem
 CLASSES = (ITEM, tokenizer_manager.TokenizerManager)
@@ -146,21 +146,21 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_an_unknown_shape_is_refused_and_nothing_replaced(monkeypatch, name) -> None:
+def test_an_unknown_sglang_is_refused_and_nothing_replaced(monkeypatch, name) -> None:
     owner, attribute, value, message = UNKNOWN[name]
     monkeypatch.setattr(owner, attribute, value)
     before = state()
     with pytest.raises(sglang.UnsupportedSGLangError, match=message) as caught:
         sglang.install()
     assert "replaced nothing" in str(caught.value)
-    assert shape.version("sglang") in str(caught.value)
+    assert probe.version("sglang") in str(caught.value)
     assert state() == before
 
 
 @pytest.mark.parametrize("version", ["0.5.4", "0.4.10.post2", "0.1"])
 def test_old_versions_are_refused_by_name(monkeypatch, version) -> None:
     before = state()
-    monkeypatch.setattr(shape, "version", lambda _: version)
+    monkeypatch.setattr(probe, "version", lambda _: version)
     with pytest.raises(sglang.UnsupportedSGLangError, match=f"SGLang {version}: expected 0.5.5"):
         sglang.install()
     assert state() == before
@@ -168,7 +168,7 @@ def test_old_versions_are_refused_by_name(monkeypatch, version) -> None:
 
 def test_a_failure_halfway_is_taken_back(monkeypatch) -> None:
     before = state()
-    monkeypatch.setattr("mmhash.engines.sglang.installing.Sender", None)
+    monkeypatch.setattr("mmhash.engines.sglang.engine.Sender", None)
     with pytest.raises(TypeError):
         sglang.install()
     assert state() == before

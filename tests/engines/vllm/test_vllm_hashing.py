@@ -268,3 +268,43 @@ def test_images_of_unusual_sizes(size: tuple[int, int]) -> None:
     image = Image.new("RGB", size, 7)
     assert ours(image=image) == ours(image=image.copy())
     assert ours(image=image) != ours(image=Image.new("RGB", (size[0], size[1] + 1), 7))
+
+
+def damaged() -> Image.Image:
+    """Of a file whose pixels end in the middle; not decoded yet."""
+    data = bytearray(png(noise("RGB", 300, 200)))
+    data[len(data) // 2 : len(data) // 2 + 50] = bytes(50)
+    return Image.open(io.BytesIO(data))
+
+
+needs_load_image = pytest.mark.skipif(
+    not hasattr(mmhash._core, "load_image"), reason="this mmhash decodes as Pillow does"
+)
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=needs_load_image)])
+def test_a_damaged_image_has_no_key(times: int) -> None:
+    """Not that of a black one, and each time."""
+    image = damaged()
+    for _ in range(times):
+        with pytest.raises((OSError, SyntaxError)):
+            ours(image=image)
+
+
+def test_a_damaged_file_is_hashed_as_its_bytes_and_left_unread() -> None:
+    """Whoever decodes it later is told that it is damaged."""
+    image = damaged()
+    assert ours(image=media(image, b"x")) == ours(image=media(picture(), b"x"))
+    with pytest.raises((OSError, SyntaxError)):
+        image.load()
+
+
+@needs_load_image
+def test_many_threads_decode_an_image_once() -> None:
+    data = png(noise("RGB", 1200, 800))
+    expected = ours(image=Image.open(io.BytesIO(data)))
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            image = Image.open(io.BytesIO(data))
+            found = {*pool.map(lambda _, image=image: ours(image=image), range(8))}
+            assert found == {expected}

@@ -17,7 +17,7 @@ vllm_hasher = pytest.importorskip("vllm.multimodal.hasher")
 
 import mmhash  # noqa: E402
 import mmhash.engines.vllm as engine  # noqa: E402
-from mmhash.engines.vllm import shape  # noqa: E402
+from mmhash.engines.vllm import probe  # noqa: E402
 
 Hasher = vllm_hasher.MultiModalHasher
 ORIGINAL = vars(Hasher)["hash_kwargs"]
@@ -51,11 +51,21 @@ def test_install_and_uninstall() -> None:
         assert not is_ours()
 
 
+def test_an_old_installation_does_not_undo_a_new_one() -> None:
+    first = engine.install(algorithm="xxh3")
+    first.uninstall()
+    engine.install(algorithm="xxh3")
+    first.uninstall()
+    assert is_ours()
+
+
 def test_no_algorithm_replaces_nothing() -> None:
     installation = engine.install()
     assert installation.replaced == ()
     assert not is_ours()
-    with pytest.raises(ValueError, match="installed in vLLM already, with vLLM's own"):
+    with pytest.raises(
+        ValueError, match="algorithm: expected None, with which mmhash is installed in vLLM already"
+    ):
         engine.install(algorithm="xxh3")
 
 
@@ -122,9 +132,9 @@ Newer.serialize_item = classmethod(new_kind)
         ({"MediaWithBytes": object}, "MediaWithBytes.original_bytes: expected a field"),
     ],
 )
-def test_an_unknown_shape_is_refused(replaced: dict[str, Any], message: str) -> None:
+def test_an_unknown_vllm_is_refused(replaced: dict[str, Any], message: str) -> None:
     with pytest.raises(engine.UnsupportedVLLMError, match=message) as raised:
-        shape.of_module("9.9", module(**replaced))
+        probe.probe(probe.Modules("9.9", module(**replaced)))
     assert "mmhash replaced nothing" in str(raised.value)
 
 

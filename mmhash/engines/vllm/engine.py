@@ -5,28 +5,65 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import threading
+from collections.abc import Mapping
 from typing import Any
 
-from mmhash import _core, _info
+from mmhash import _core
 from mmhash._version import __version__
-from mmhash.engines import switch
-from mmhash.engines.announcing import announce
-from mmhash.engines.installation import Installation
+from mmhash.engines.adapter import (
+    ALGORITHM,
+    Adapter,
+    Counters,
+    Engine,
+    Installation,
+    Replaced,
+    check_algorithm,
+    enabled,
+    log_or_print,
+)
 from mmhash.engines.patches import Patches
-from mmhash.engines.vllm import shape as shapes
+from mmhash.engines.vllm import probe as probes
 from mmhash.engines.vllm.values import Values
 
-ALGORITHM = "xxh3"
 VARIABLE = "MMHASH_VLLM_ALGORITHM"
 # vLLM's default. Whoever has chosen sha256 or sha512 instead had a reason, such as FIPS.
 REPLACED = ("blake3", ALGORITHM)
 
-# A child of vLLM's logger, which has the handlers.
-logger = logging.getLogger("vllm.mmhash")
 
-_lock = threading.Lock()
-_installed: tuple[Installation, Patches] | None = None
+class VLLM(Engine):
+    """What is particular to vLLM."""
+
+    name = "vllm"
+    title = "vLLM"
+    tested = probes.TESTED
+    options = {"algorithm": None}  # noqa: RUF012 - it is a Mapping
+    logger = logging.getLogger("vllm.mmhash")  # a child of vLLM's, which has the handlers
+
+    def load(self) -> probes.Modules:
+        """See Engine."""
+        return probes.load()
+
+    def probe(self, loaded: probes.Modules) -> probes.Probe:
+        """See Engine."""
+        return probes.probe(loaded)
+
+    def replace(
+        self,
+        probe: probes.Probe,
+        patches: Patches,
+        counters: Counters,
+        options: Mapping[str, Any],
+        *,
+        plugin: bool,
+    ) -> Replaced:
+        """See Engine. Without an algorithm there is nothing to replace."""
+        if options["algorithm"] is None:
+            return Replaced(algorithm="vLLM's own")
+        patches.replace(probe.hasher, "hash_kwargs", classmethod(_hash_kwargs(probe, counters)))
+        return Replaced()
+
+
+_adapter = Adapter(VLLM())
 
 
 def install(*, algorithm: str | None = None) -> Installation:
@@ -44,7 +81,8 @@ def install(*, algorithm: str | None = None) -> Installation:
 
     Raises UnsupportedVLLMError, having replaced nothing, where vLLM's hasher is not as expected;
     ImportError without vLLM; ValueError for another algorithm, and where it is installed already
-    with another one.
+    with another one; RuntimeError in a finalizer or signal handler that interrupts an install() or
+    uninstall() of its own thread.
 
     >>> installation = mmhash.engines.vllm.install(algorithm="xxh3")            # doctest: +SKIP
     >>> installation.replaced                                                   # doctest: +SKIP
@@ -53,34 +91,16 @@ def install(*, algorithm: str | None = None) -> Installation:
     Traceback (most recent call last):
     ValueError: algorithm: expected 'xxh3' or None, found 'md5'
     """
-    if algorithm not in (None, ALGORITHM):
-        raise ValueError(f"algorithm: expected {ALGORITHM!r} or None, found {algorithm!r}")
-    global _installed
-    with _lock:
-        if _installed is None:
-            _installed = _install(algorithm)
-        found = _installed[0]
-        if found.algorithm != (algorithm or found.algorithm):
-            raise ValueError(
-                f"algorithm: mmhash is installed in vLLM already, with {found.algorithm}; found "
-                f"{algorithm!r}: uninstall() first"
-            )
-        return found
+    check_algorithm(algorithm)
+    return _adapter.install(algorithm=algorithm)
 
 
 def uninstall() -> None:
-    """Put vLLM back as it was; does nothing where mmhash is not installed. Any thread may."""
-    global _installed
-    with _lock:
-        found, _installed = _installed, None
-    if found is not None:
-        _info.engines.pop("vllm", None)
-        left = found[1].undo()
-        if left:
-            names = ", ".join(left)
-            announce(
-                logger, logging.WARNING, f"left as is, replaced by somebody else since: {names}"
-            )
+    """Put vLLM back as it was; does nothing where mmhash is not installed. Any thread may.
+
+    RuntimeError as with install().
+    """
+    _adapter.uninstall()
 
 
 def plugin() -> None:
@@ -90,7 +110,7 @@ def plugin() -> None:
     keeps it off. A vLLM that mmhash does not know is left alone, with one warning. Raises
     ValueError for another value of these variables, so that a server with a typo does not start.
     """
-    if not switch.enabled():
+    if not enabled():
         return
     algorithm = os.environ.get(VARIABLE) or None
     if algorithm not in (None, ALGORITHM):
@@ -99,62 +119,19 @@ def plugin() -> None:
             f"own algorithm, found {algorithm!r}"
         )
     if algorithm is None:
-        announce(
-            logger,
+        log_or_print(
+            VLLM.logger,
             logging.INFO,
             f"mmhash {__version__} replaced nothing: vLLM keeps its own algorithm unless "
             f"{VARIABLE}={ALGORITHM}",
         )
         return
-    try:
-        install(algorithm=algorithm)
-    except shapes.UnsupportedVLLMError as error:
-        announce(logger, logging.WARNING, str(error))
+    _adapter.load_plugin(algorithm=algorithm)
 
 
-class _Counter:
-    """Counts from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.count = 0
-
-    def add(self) -> None:
-        with self._lock:
-            self.count += 1
-
-
-def _install(algorithm: str | None) -> tuple[Installation, Patches]:
-    shape = shapes.find()
-    patches = Patches()
-    hashes = _Counter()
-    if algorithm is not None:
-        patches.replace(shape.hasher, "hash_kwargs", classmethod(_hash_kwargs(shape, hashes)))
-    installation = Installation(
-        engine="vllm",
-        engine_version=shape.version,
-        algorithm=algorithm or "vLLM's own",
-        replaced=tuple(patches.names()),
-        _uninstall=uninstall,
-    )
-    _info.engines["vllm"] = lambda: {
-        "version": shape.version,
-        "algorithm": installation.algorithm,
-        "hashes": hashes.count,
-    }
-    untested = "" if shape.version in shapes.TESTED else " (not among those tested)"
-    announce(
-        logger,
-        logging.INFO,
-        f"mmhash {__version__} ({installation.algorithm}) in vLLM {shape.version}{untested}; "
-        f"replaced {', '.join(installation.replaced) or 'nothing'}",
-    )
-    return installation, patches
-
-
-def _hash_kwargs(shape: shapes.Shape, hashes: _Counter) -> Any:
-    values = Values(shape)
-    original = vars(shape.hasher)["hash_kwargs"].__func__
+def _hash_kwargs(probe: probes.Probe, counters: Counters) -> Any:
+    values = Values(probe)
+    original = vars(probe.hasher)["hash_kwargs"].__func__
 
     @functools.wraps(original)
     def hash_kwargs(cls: Any, algorithm: Any, /, **kwargs: Any) -> str:
@@ -165,7 +142,7 @@ def _hash_kwargs(shape: shapes.Shape, hashes: _Counter) -> Any:
         """
         if algorithm not in REPLACED:
             return str(original(cls, algorithm, **kwargs))
-        hashes.add()
+        counters.add("hashes")
         return _core.identity(values.of_all(kwargs)).hex()
 
     return hash_kwargs

@@ -1,4 +1,4 @@
-"""What of SGLang is relied on, found and checked before anything is replaced."""
+"""A probe of SGLang: what is relied on, found and checked before anything is replaced."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
+
+from mmhash.engines.adapter import UnsupportedEngineError
+from mmhash.engines.probing import names_in, parameters, refusal
 
 OLDEST = (0, 5, 5)
 TESTED = ("0.5.5", "0.5.11", "0.5.23")
+
+CACHE = "sglang.srt.multimodal.cache"
+EXECUTOR = "sglang.srt.multimodal.processors.hash_executor"
 
 ITEM_FIELDS = {"modality", "hash", "pad_value", "feature", "precomputed_embeddings"}
 
 # A class that has one of these already does with attributes or pickling what mmhash would do.
 _TAKEN = (
     "__setattr__",
+    "__delattr__",
     "__getattribute__",
     "__reduce__",
     "__reduce_ex__",
@@ -30,12 +36,24 @@ _TAKEN = (
 )
 
 
-class UnsupportedSGLangError(RuntimeError):
+class UnsupportedSGLangError(UnsupportedEngineError):
     """The installed SGLang is not as mmhash knows it. Nothing of it was replaced."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape:
+class Modules:
+    """The modules of an SGLang that are looked at."""
+
+    version: str
+    mm_utils: Any
+    schedule_batch: Any
+    tokenizer_manager: Any
+    cache: Any = None  # sglang.srt.multimodal.cache, where there is one
+    has_executor: bool = False  # one of its own, that hashes in threads
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
     """The modules and classes of an SGLang that mmhash knows how to serve."""
 
     version: str
@@ -48,12 +66,11 @@ class Shape:
     lazy: bool  # whether the items' hashes can be put off
 
 
-def find() -> Shape:
-    """The shape of the installed SGLang. Imports it.
+def load() -> Modules:
+    """Imports the installed SGLang.
 
-    Raises UnsupportedSGLangError, which names what was expected and what was found, for a version
-    before 0.5.5 and for one whose classes and functions are not as expected; ImportError where
-    SGLang is not installed or does not import.
+    Raises UnsupportedSGLangError for a version before 0.5.5; ImportError where SGLang is not
+    installed or does not import.
     """
     try:
         found = version("sglang")
@@ -63,19 +80,26 @@ def find() -> Shape:
         raise UnsupportedSGLangError(
             f"SGLang {found}: expected 0.5.5 or newer; mmhash replaced nothing"
         )
-    return of_modules(
+    return Modules(
         found,
         mm_utils=importlib.import_module("sglang.srt.managers.mm_utils"),
         schedule_batch=importlib.import_module("sglang.srt.managers.schedule_batch"),
         tokenizer_manager=importlib.import_module("sglang.srt.managers.tokenizer_manager"),
+        cache=_optional(CACHE),
+        has_executor=_exists(EXECUTOR),
     )
 
 
-def of_modules(found: str, *, mm_utils: Any, schedule_batch: Any, tokenizer_manager: Any) -> Shape:
-    """The shape of three modules of SGLang `found`: what find() does after importing them."""
+def probe(modules: Modules) -> Probe:
+    """What is relied on in these modules.
+
+    Raises UnsupportedSGLangError, which names what was expected and what was found, where classes
+    and functions are not as expected.
+    """
+    mm_utils = modules.mm_utils
+    item_class: Any = getattr(modules.schedule_batch, "MultimodalDataItem", None)
+    manager: Any = getattr(modules.tokenizer_manager, "TokenizerManager", None)
     wrong: list[str] = []
-    item_class: Any = getattr(schedule_batch, "MultimodalDataItem", None)
-    manager: Any = getattr(tokenizer_manager, "TokenizerManager", None)
     ipc_proxy = getattr(mm_utils, "CudaIpcTensorTransportProxy", None)
     pointer = getattr(mm_utils, "ShmPointerMMData", None)
 
@@ -83,7 +107,7 @@ def of_modules(found: str, *, mm_utils: Any, schedule_batch: Any, tokenizer_mana
     items = _item_kind(wrong, item_class)
     if items:
         _check_function(wrong, item_class, "set_pad_value", ["self"])
-        if not wrong and not _reaches_hash_feature(item_class.set_pad_value):
+        if not wrong and not _reaches_hash_feature(item_class.set_pad_value, modules.cache):
             wrong.append(
                 "MultimodalDataItem.set_pad_value: expected it to look up mm_utils.hash_feature "
                 "when it is called"
@@ -94,19 +118,16 @@ def of_modules(found: str, *, mm_utils: Any, schedule_batch: Any, tokenizer_mana
     if not callable(getattr(ipc_proxy, "reconstruct_on_target_device", None)):
         wrong.append("mm_utils.CudaIpcTensorTransportProxy.reconstruct_on_target_device: missing")
     if wrong:
-        raise UnsupportedSGLangError(
-            f"SGLang {found} is not as mmhash knows it (tested: {', '.join(TESTED)}); "
-            "mmhash replaced nothing:\n  " + "\n  ".join(wrong)
-        )
-    return Shape(
-        version=found,
+        raise UnsupportedSGLangError(refusal("SGLang", modules.version, TESTED, wrong))
+    return Probe(
+        version=modules.version,
         mm_utils=mm_utils,
         item_class=item_class,
         tokenizer_manager=manager,
         shm_pointer=pointer,
         ipc_proxy=ipc_proxy,
         items=items,
-        lazy=items == "dataclass" and _can_be_lazy(item_class),
+        lazy=items == "dataclass" and _can_be_lazy(item_class, modules.has_executor),
     )
 
 
@@ -115,17 +136,16 @@ def _numbers(found: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", found)[:3])
 
 
-def _check_function(wrong: list[str], owner: Any, name: str, parameters: list[str]) -> None:
+def _check_function(wrong: list[str], owner: Any, name: str, expected: list[str]) -> None:
     where = f"{getattr(owner, '__name__', owner)}.{name}"
     function: Any = getattr(owner, name, None)
     if not inspect.isfunction(function):
         wrong.append(f"{where}: expected a function, found {type(function).__name__}")
         return
-    found = list(inspect.signature(function).parameters)
-    if found != parameters:
+    found = parameters(function)
+    if found != expected:
         wrong.append(
-            f"{where}: expected the parameters ({', '.join(parameters)}), "
-            f"found ({', '.join(found)})"
+            f"{where}: expected the parameters ({', '.join(expected)}), found ({', '.join(found)})"
         )
 
 
@@ -146,33 +166,34 @@ def _item_kind(wrong: list[str], item_class: Any) -> str:
     return kind
 
 
-def _can_be_lazy(item_class: Any) -> bool:
+def _can_be_lazy(item_class: Any, has_executor: bool) -> bool:
     """Whether set_pad_value() of a dataclass item may put hashing off.
 
     Where SGLang has an executor of its own that calls set_pad_value() in a thread, to have it over
     with, putting it off would bring the hash back onto the event loop.
     """
-    executor = "sglang.srt.multimodal.processors.hash_executor"
-    try:
-        has_executor = importlib.util.find_spec(executor) is not None
-    except ImportError:
-        has_executor = False
     return not has_executor and not any(name in vars(item_class) for name in _TAKEN)
 
 
-def _reaches_hash_feature(function: Any) -> bool:
+def _optional(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+def _reaches_hash_feature(function: Any, cache: Any) -> bool:
     """Whether a function names hash_feature, or the helper of SGLang's that does."""
-    names = set(_names(inspect.unwrap(function).__code__))
+    names = names_in(function)
     if "hash_feature" in names:
         return True
-    if "resolve_multimodal_item_hash" not in names:
+    if "resolve_multimodal_item_hash" not in names or cache is None:
         return False
-    helper = importlib.import_module("sglang.srt.multimodal.cache").resolve_multimodal_item_hash
-    return "hash_feature" in set(_names(inspect.unwrap(helper).__code__))
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
+    return "hash_feature" in names_in(cache.resolve_multimodal_item_hash)

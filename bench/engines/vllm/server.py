@@ -1,10 +1,10 @@
 """A real vLLM on the CPU, with each way to make cache keys in turns.
 
-    bench/servers/setup_vllm.sh VENV WHEEL
-    VENV/bin/python bench/servers/vllm_server.py --out bench/results/server-vllm-0.32.0.json
+    bench/engines/vllm/setup.sh VENV WHEEL
+    VENV/bin/python bench/engines/vllm/server.py --out bench/results/server-vllm-0.32.0.json
 
 Three parts: a server whose ways to hash take turns (switch.py); vLLM's offline class likewise
-(vllm_offline.py); and a server with two ranks that was started as a user does it, by the plugin.
+(offline.py); and a server with two ranks that was started as a user does it, by the plugin.
 The model is tiny (model.py), everything else is vLLM's own.
 """
 
@@ -24,16 +24,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import client
 import machine
-import model
-import switch
 import torch
-from running import environment_of, lines_with, metric, server
-from turns import Turns, hashes
-from vllm_modes import MMHASH, MODES
+from engines import client, model, switch
+from engines.running import environment_of, lines_with, metric, server
+from engines.turns import Turns, hashes
+from engines.vllm.modes import MMHASH, MODES
 
 import mmhash
 
@@ -46,7 +44,7 @@ ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "PYTHONPATH": str(HERE / "in_vllm"),
+    "PYTHONPATH": str(HERE / "site"),
 }
 BY_PLUGIN = {"MMHASH_VLLM_ALGORITHM": "xxh3"}
 ARGUMENTS = [
@@ -151,7 +149,7 @@ def offline(rounds: int) -> dict[str, Any]:
         folder = _prepared(Path(name))
         switched = environment(folder, switch.environment(folder))
         subprocess.run(
-            [sys.executable, str(HERE / "vllm_offline.py"), str(folder), str(rounds)],
+            [sys.executable, str(HERE / "offline.py"), str(folder), str(rounds)],
             env=environment_of(switched),
             check=True,
         )

@@ -1,7 +1,7 @@
 """A real SGLang server on the CPU, with each way to hash in turns.
 
-    bench/servers/setup_sglang.sh VERSION VENV WHEEL
-    VENV/bin/python bench/servers/sglang_server.py --out bench/results/server-sglang-VERSION.json
+    bench/engines/sglang/setup.sh VERSION VENV WHEEL
+    VENV/bin/python bench/engines/sglang/server.py --out bench/results/server-sglang-VERSION.json
 
 The server, its processes and its transports are SGLang's own; the model is tiny (model.py) and what
 needs a GPU is stood in for (cpu_only.py). The ways to hash take turns within the running server
@@ -21,15 +21,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import client
 import machine
-import model
-import switch
-from running import lines_with, server
-from sglang_modes import MMHASH, MODES
-from turns import Turns, hashes
+from engines import client, model, switch
+from engines.running import lines_with, server
+from engines.sglang.modes import MMHASH, MODES
+from engines.turns import Turns, hashes
 
 import mmhash
 
@@ -40,7 +38,7 @@ HERE = Path(__file__).resolve().parent
 ORDER = [switch.RELEASED, *MODES]
 ENVIRONMENT = {
     "SGLANG_USE_CPU_ENGINE": "1",
-    "PYTHONPATH": str(HERE / "in_sglang"),
+    "PYTHONPATH": str(HERE / "site"),
 }
 ARGUMENTS = [
     *("--host", "127.0.0.1"),

@@ -1,6 +1,6 @@
 """What a cache key costs inside the real vLLM, with mmhash and without.
 
-    python bench/engines_vllm.py --out FILE.json        # in an environment that has vLLM
+    python bench/engines/vllm/calls.py --out FILE.json        # in an environment that has vLLM
 
 Rows are calls of `MultiModalHasher.hash_kwargs` as vLLM makes them, on what it is given: files,
 images, arrays, embeddings. The columns take turns within each round (bench/interleave.py): BLAKE3,
@@ -20,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import interleave
 import machine

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import on_import
-from switch import Enter, Switch
+from engines import import_hook
+from engines.switch import Enter, Switch
 
 MMHASH = "mmhash"
 NOTHING = "no hash"
@@ -43,7 +43,7 @@ def _nothing() -> Callable[[], None]:
 MODES: dict[str, Enter] = {MMHASH: _installed, NOTHING: _nothing}
 
 
-def after_import(switch: Switch) -> on_import.AfterImport:
+def after_import(switch: Switch) -> import_hook.AfterImport:
     """Where requests enter the API server and the offline class, and where keys are made."""
 
     def async_llm(module: ModuleType) -> None:

@@ -1,6 +1,6 @@
 """A Qwen2-VL without weights, as small as engines accept it, with a large one's image processor.
 
-    python bench/servers/model.py FOLDER
+    python bench/engines/model.py FOLDER
 
 To be served with `--load-format dummy`. An image of 1120x700 pixels becomes 4,000 patches of 1,176
 float32, 18.8 MB, and 1,000 tokens, as with a real Qwen2-VL; only the networks are tiny, so that on

