@@ -8,6 +8,7 @@
 
 #include "identity/frame.h"
 #include "intake/tensor_view.h"
+#include "values/images.h"
 #include "values/leaf.h"
 
 namespace mmhash {
@@ -22,16 +23,9 @@ struct Level {
   std::vector<Digest> identities{};  // of the parts so far: its size is the index of the next part
 };
 
-template <typename T>
-void append(std::vector<std::byte>& bytes, const T* data, std::size_t count) {
-  const auto* first = reinterpret_cast<const std::byte*>(data);
-  bytes.insert(bytes.end(), first, first + count * sizeof(T));
-}
-
 std::vector<std::byte> count_header(std::uint64_t count) {
-  std::vector<std::byte> header;
-  append(header, &count, 1);
-  return header;
+  const auto* first = reinterpret_cast<const std::byte*>(&count);
+  return {first, first + sizeof count};
 }
 
 bool is_mapping(py::handle value) {
@@ -50,31 +44,9 @@ bool is_mapping(py::handle value) {
   return is == 1;
 }
 
-bool is_image(py::handle value) {
-  static PyObject* image = nullptr;  // PIL.Image.Image, kept for ever once some other code imported it
-  if (image == nullptr) {
-    image = if_imported("PIL.Image", "Image").release().ptr();
-  }
-  return image != nullptr && PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(image)) != 0;
-}
-
 Level image_level(py::handle image) {
-  image.attr("load")();  // a lazily opened file knows its final palette and size only now
-  const std::string mode = py::str(image.attr("mode"));
-  const py::tuple size = image.attr("size");
-  std::vector<std::byte> header{static_cast<std::byte>(mode.size())};
-  append(header, mode.data(), mode.size());
-  for (const py::handle side : size) {
-    const auto extent = py::cast<std::uint64_t>(side);
-    append(header, &extent, 1);
-  }
-  py::object palette = image.attr("palette");
-  if (!palette.is_none()) {
-    palette = py::make_tuple(palette.attr("mode"), palette.attr("tobytes")());
-  }
-  const py::object transparency = image.attr("info").attr("get")("transparency");
-  return {'P', py::reinterpret_borrow<py::object>(image),
-          py::make_tuple(palette, transparency, image.attr("tobytes")()), std::move(header)};
+  auto [header, parts] = image_parts(image);
+  return {'P', py::reinterpret_borrow<py::object>(image), std::move(parts), std::move(header)};
 }
 
 Level mapping_level(py::handle mapping) {
@@ -166,8 +138,7 @@ std::string location(const std::vector<Level>& levels) {
     if (level.kind == 'L') {
       path += "[" + std::to_string(index) + "]";
     } else if (level.kind == 'P') {
-      constexpr const char* kParts[] = {".palette", ".info[\"transparency\"]", ".tobytes()"};
-      path += kParts[std::min<std::size_t>(index, 2)];
+      path += image_part_name(index);
     } else {
       const py::handle key(
           PyTuple_GET_ITEM(level.parts.ptr(), static_cast<Py_ssize_t>(index & ~std::size_t{1})));
