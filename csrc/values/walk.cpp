@@ -8,6 +8,7 @@
 
 #include "identity/frame.h"
 #include "intake/tensor_view.h"
+#include "values/exceptions.h"
 #include "values/images.h"
 #include "values/leaf.h"
 
@@ -26,22 +27,6 @@ struct Level {
 std::vector<std::byte> count_header(std::uint64_t count) {
   const auto* first = reinterpret_cast<const std::byte*>(&count);
   return {first, first + sizeof count};
-}
-
-bool is_mapping(py::handle value) {
-  if (PyDict_Check(value.ptr())) {
-    return true;
-  }
-  // No initializer: another thread would wait for it with the GIL, which the import gives up.
-  static PyObject* mapping = nullptr;
-  if (mapping == nullptr) {
-    mapping = py::object(py::module_::import("collections.abc").attr("Mapping")).release().ptr();
-  }
-  const int is = PyObject_IsInstance(value.ptr(), mapping);
-  if (is < 0) {
-    throw py::error_already_set();
-  }
-  return is == 1;
 }
 
 Level image_level(py::handle image) {
@@ -199,6 +184,22 @@ Digest walk(py::handle value, std::vector<Level>& levels, bool use_cache) {
 
 }  // namespace
 
+bool is_mapping(py::handle value) {
+  if (PyDict_Check(value.ptr())) {
+    return true;
+  }
+  // No initializer: another thread would wait for it with the GIL, which the import gives up.
+  static PyObject* mapping = nullptr;
+  if (mapping == nullptr) {
+    mapping = py::object(py::module_::import("collections.abc").attr("Mapping")).release().ptr();
+  }
+  const int is = PyObject_IsInstance(value.ptr(), mapping);
+  if (is < 0) {
+    throw py::error_already_set();
+  }
+  return is == 1;
+}
+
 Digest identity(py::handle value, bool use_cache) {
   // The levels stand on the heap, so that no depth of nesting can exhaust the stack of the thread.
   std::vector<Level> levels;
@@ -207,6 +208,11 @@ Digest identity(py::handle value, bool use_cache) {
   } catch (const Unsupported& unsupported) {
     throw py::type_error("no identity for " + location(levels) + ": " + unsupported.what + "; " +
                          unsupported.remedy);
+  } catch (const ImageError& failed) {
+    if (levels.empty()) {
+      throw failed.error;  // the value itself: there is no place to tell
+    }
+    throw_located(failed.error, location(levels));
   }
 }
 
