@@ -1,5 +1,5 @@
-// The native module mmhash._core: arguments in, results out. What a function does is in walk.h and leaf.h;
-// what it promises is in its docstring.
+// The native module mmhash._core: arguments in, results out. What a function does is in values/; what it
+// promises is in docstrings.h.
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
@@ -11,9 +11,12 @@
 
 #include "algorithms/xxh3/dispatch.h"
 #include "cache/cache.h"
-#include "cache/watch.h"
+#include "cache/owners.h"
+#include "cache/validity.h"
 #include "devices/device_hash.h"
+#include "docstrings.h"
 #include "identity/thread_pool.h"
+#include "identity/tree.h"
 #include "intake/counters.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
@@ -25,8 +28,8 @@
 namespace mmhash {
 namespace {
 
-py::bytes to_bytes(const Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+py::bytes to_bytes(const Algorithm& algorithm, const Digest& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), algorithm.digest_bytes};
 }
 
 // Most significant byte first, from the first `count` bytes of a digest.
@@ -39,7 +42,7 @@ std::uint64_t big_endian_64(const std::uint8_t* bytes) {
 }
 
 py::object identity_bytes(py::handle value, bool use_cache) {
-  return to_bytes(identity(value, use_cache));
+  return to_bytes(xxh3(), identity(value, {xxh3(), use_cache}));
 }
 
 py::object feature_hash(py::handle feature, bool use_cache) {
@@ -48,7 +51,7 @@ py::object feature_hash(py::handle feature, bool use_cache) {
         "hash_feature expected a feature (tensor, array, buffer, or a nested list of them), found None; "
         "pass the item's feature or its precomputed embeddings");
   }
-  return py::int_(big_endian_64(identity(feature, use_cache).data()));
+  return py::int_(big_endian_64(identity(feature, {xxh3(), use_cache}).data()));
 }
 
 // The arguments of (value, /, *, cache=True).
@@ -102,7 +105,7 @@ void read_contiguous(py::handle data, TensorView& view) {
     if (!read_tensor(data, view) && !read_buffer(data, view)) {
       throw Unsupported{"a " + type_name(data), "encode a str to bytes; use identity() for other values"};
     }
-    if (view.on_device) {
+    if (!view.device.is_host()) {
       throw Unsupported{"a " + type_name(data) + " that is not on the CPU",
                         "call .cpu() first, or use identity()"};
     }
@@ -168,7 +171,7 @@ std::uint64_t py_xxh3_64(py::handle data, py::handle seed) {
 
 py::int_ py_xxh3_128(py::handle data, py::handle seed) {
   const std::uint64_t number = to_seed(seed);
-  Digest digest;
+  Xxh3Digest digest;
   with_contiguous_bytes(data, [&](const std::byte* bytes, std::size_t size) {
     kernel().hash128(bytes, size, number, digest.data());
   });
@@ -225,69 +228,6 @@ py::dict native_info() {
                                             "device_copies"_a = counters.device_copies.load()));
 }
 
-constexpr const char* kIdentityDoc = R"(identity($module, value, /, *, cache=True)
---
-
-The identity of a value: a 16-byte digest of what it is, wherever and however it is stored.
-
-`value` is None, a bool, int, float, complex or str; a tensor or array (torch.Tensor, numpy.ndarray, a NumPy
-scalar, anything with __dlpack__) of any shape, strides and device and of the dtypes bool, (u)int8 to 64,
-float16, bfloat16, float32, float64, complex64, complex128 and torch's 8-bit floats; a PIL image; any other
-object with the buffer protocol; or a list, tuple or mapping of these. The same elements with the same dtype
-and shape have one identity in NumPy and torch, contiguous or strided, on the CPU or a GPU.
-
-Contiguous memory is read in place; strided memory through at most 64 KiB of scratch a thread. Payloads of
-256 KiB and more are hashed without the GIL, of 4 MiB and more by get_num_threads() threads; the digest does
-not depend on it. Safe to call from any thread. Memory that another thread writes meanwhile gives the digest
-of some mixture.
-
-A PIL image is what Pillow gives of the current frame: mode, size, palette, transparency and tobytes(). So
-16-bit RGB PNGs count by the 8 bits that Pillow keeps, an EXIF orientation does not turn the pixels unless
-Pillow itself does so (TIFF) or ImageOps.exif_transpose() did, and other frames do not show. An unread file is
-loaded by one thread at a time, images of one file object included; the others wait without the GIL. An image that
-failed to load raises the same each time, though Pillow itself would give black pixels the second time: open
-its file again. Threads that call the image's own load(), seek() or crop() meanwhile are not waited for, and
-a load() that failed before mmhash saw the image often cannot be told from one that succeeded.
-
-The identity of a torch tensor of 128 KiB or more, or of such a NumPy array that is read-only down to its owner,
-is kept in a cache and found again while `_version` tells of no write; nothing of the tensor is kept alive. A write that
-leaves `_version` as it is (through .data, untyped_storage(), DLPack or a raw pointer, by collectives, fused
-optimizers, batch norm's statistics, custom kernels or replayed CUDA graphs, through inference tensors over the same storage; csrc/cache/cache.h has
-the list), or into an array that was made writable for it, is not seen: call forget(x) after one. MMHASH_CACHE_SIZE=0
-turns the cache off, and cache=False for one call.
-
-Raises TypeError for a value that has no identity (object, string, datetime and longdouble arrays; sparse,
-quantized, nested and meta tensors; sets; other classes), naming where in a nested value it stands;
-ValueError for one that contains itself or is nested deeper than 1,000 levels; RuntimeError for an image that
-this thread is loading already; and whatever the value's own methods raise, an image's with its type and the
-place before the message.
-
->>> mmhash.identity([1, "image"]).hex()
-'deb24704e56c484dc40b971d7463d1b3'
->>> mmhash.identity({"images": [{1, 2}]})
-Traceback (most recent call last):
-TypeError: no identity for value["images"][0]: a set; expected None, a number, ...
-
-The format is frozen (docs/SPEC.md): XXH3-128 (https://xxhash.com) over leaves of 8 KiB and a typed frame. XXH3
-is not cryptographic: whoever chooses the content can make two contents with one identity.
-)";
-
-constexpr const char* kHashFeatureDoc = R"(hash_feature($module, feature, /, *, cache=True)
---
-
-The first 64 bits of identity(feature), as a non-negative int.
-
-Takes the place of sglang.srt.managers.mm_utils.hash_feature, for every kind of feature: a tensor on any
-device, an array, a buffer, or a nested list of them. Threads, GIL, copies, cache and errors are those of identity();
-None, which stands for a feature that was released, is a TypeError.
-
->>> mmhash.hash_feature(b"pixels") == int.from_bytes(mmhash.identity(b"pixels")[:8], "big")
-True
->>> mmhash.hash_feature(None)
-Traceback (most recent call last):
-TypeError: hash_feature expected a feature (tensor, array, buffer, or a nested list of them), found None; ...
-)";
-
 constexpr char kIdentityName[] = "identity";
 constexpr char kHashFeatureName[] = "hash_feature";
 
@@ -320,10 +260,24 @@ void cache_resize(std::size_t maxsize) {
   cache().resize(maxsize, dropped);
 }
 
+void define_pending(py::module_& m) {
+  py::class_<PendingIdentity>(m, "PendingIdentity", py::is_final(), kPendingIdentityDoc)
+      .def("done", &PendingIdentity::done, kDoneDoc)
+      .def(
+          "result",
+          [](PendingIdentity& pending) {
+            const Digest digest = pending.result();
+            return to_bytes(pending.algorithm(), digest);
+          },
+          kResultDoc);
+  m.def(
+      "identity_async", [](py::handle value) { return std::make_unique<PendingIdentity>(value, xxh3()); },
+      py::arg("value"), py::pos_only(), kIdentityAsyncDoc);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
-  // The docstrings carry their own signature line, which inspect.signature() reads.
   py::options options;
   options.disable_function_signatures();
   py::register_local_exception_translator([](std::exception_ptr pointer) {
@@ -339,68 +293,14 @@ PYBIND11_MODULE(_core, m) {
   PyModule_AddFunctions(m.ptr(), kHotFunctions);
 
   m.def("xxh3_64", &py_xxh3_64, py::arg("data"), py::pos_only(), py::kw_only(), py::arg("seed") = py::int_(0),
-        R"(xxh3_64($module, data, /, *, seed=0)
---
-
-Plain XXH3-64 of the bytes of `data`, as an int: equal to xxhash.xxh3_64_intdigest(data, seed).
-
-`data` is any object with the buffer protocol or a contiguous tensor on the CPU; no copy is made. `seed` is an
-int from 0 to 2**64 - 1. One thread; the GIL is released from 256 KiB on. Neither dtype nor shape nor
-length enter into it: identity() is what tells values apart.
-
-Raises TypeError for anything else (a str: encode it), and ValueError for memory that is not contiguous or a
-seed out of range.
-
->>> hex(mmhash.xxh3_64(b"abc"))
-'0x78af5f94892f3950'
->>> mmhash.xxh3_64("abc")
-Traceback (most recent call last):
-TypeError: expected a buffer or a contiguous CPU tensor, found a str; encode a str to bytes; ...
-)");
+        kXxh3_64Doc);
 
   m.def("xxh3_128", &py_xxh3_128, py::arg("data"), py::pos_only(), py::kw_only(),
-        py::arg("seed") = py::int_(0),
-        R"(xxh3_128($module, data, /, *, seed=0)
---
+        py::arg("seed") = py::int_(0), kXxh3_128Doc);
 
-Plain XXH3-128 of the bytes of `data`, as an int: equal to xxhash.xxh3_128_intdigest(data, seed).
+  m.def("set_num_threads", &py_set_num_threads, py::arg("n"), py::pos_only(), kSetNumThreadsDoc);
 
-Arguments, threads, GIL and errors are those of xxh3_64().
-
->>> hex(mmhash.xxh3_128(b"abc"))
-'0x6b05ab6733a618578af5f94892f3950'
->>> mmhash.xxh3_128(b"abc", seed=-1)
-Traceback (most recent call last):
-ValueError: seed: expected an int from 0 to 2**64 - 1, found -1
-)");
-
-  m.def("set_num_threads", &py_set_num_threads, py::arg("n"), py::pos_only(),
-        R"(set_num_threads($module, n, /)
---
-
-How many threads one call of identity() or hash_feature() may use, the calling one included: 1 to 256.
-
-For the whole process, from the next call on; any thread may set it. The pool grows when it is first needed
-and its threads stay. Calls that run at the same time do not share the pool: one has it, the others hash on
-their own thread and never wait. The default is the number of CPUs that the process may use, at most 4,
-or the environment variable MMHASH_NUM_THREADS.
-
-Raises TypeError for anything but an int, and ValueError for a number out of range.
-
->>> mmhash.set_num_threads(2)
->>> mmhash.set_num_threads(0)
-Traceback (most recent call last):
-ValueError: expected a number of threads from 1 to 256, found 0
-)");
-
-  m.def("get_num_threads", &num_threads, R"(get_num_threads($module, /)
---
-
-How many threads one call may use; see set_num_threads().
-
->>> mmhash.get_num_threads() >= 1
-True
-)");
+  m.def("get_num_threads", &num_threads, kGetNumThreadsDoc);
 
   define_pending(m);
 
@@ -424,10 +324,14 @@ True
         "load_image() of all PIL images in nested lists, tuples and mappings; passes over all else.");
   m.def("data_pointer", &data_pointer,
         "The address that hashing would read in place, or 0 if it would gather.");
-  m.def("identity_from_pieces",
-        [](const std::string& dtype, const py::tuple& shape, const py::iterable& pieces) {
-          return to_bytes(identity_from_pieces(dtype, shape, pieces));
-        });
+  m.def(
+      "identity_from_pieces",
+      [](const std::string& dtype, const py::tuple& shape, const py::iterable& pieces,
+         const std::string& algorithm) {
+        const Algorithm& found = find_algorithm(algorithm);
+        return to_bytes(found, identity_from_pieces(found, dtype, shape, pieces));
+      },
+      py::arg("dtype"), py::arg("shape"), py::arg("pieces"), py::arg("algorithm") = "xxh3");
 }
 
 }  // namespace mmhash

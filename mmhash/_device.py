@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 4 << 20
 
 
-def identity(tensor: torch.Tensor) -> bytes:
+def identity(tensor: torch.Tensor, algorithm: str = "xxh3") -> bytes:
     """The identity of a tensor on a device.
 
     Enqueues its copies on the tensor's current stream and waits for that stream only. At most two
@@ -36,7 +36,7 @@ def identity(tensor: torch.Tensor) -> bytes:
     tensor = tensor.detach()
     dtype = str(tensor.dtype).removeprefix("torch.")
     copied = _pinned_pieces(tensor) if tensor.is_cuda else _pageable_pieces(tensor)
-    return _core.identity_from_pieces(dtype, tuple(tensor.shape), copied)
+    return _core.identity_from_pieces(dtype, tuple(tensor.shape), copied, algorithm)
 
 
 def pieces(tensor: torch.Tensor, piece_bytes: int = PIECE_BYTES) -> Iterator[torch.Tensor]:

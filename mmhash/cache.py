@@ -1,4 +1,4 @@
-"""The cache of identities, as its users see it. Why a hit is never wrong stands in csrc/cache/cache.h."""
+"""The cache of identities, as its users see it. Why a hit is never wrong: csrc/cache/cache.h."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def forget(value: object, /) -> None:
 
     To be called after a write that leaves a tensor's `_version` as it is (through .data,
     untyped_storage(), DLPack or a raw pointer, by collectives, fused optimizers, batch norm's
-    statistics or custom kernels; csrc/cache/cache.h has the list), and after an array was made writable
-    and written. Drops the entries of all views of the same storage or array.
+    statistics or custom kernels; csrc/cache/cache.h has the list), and after an array was made
+    writable and written. Drops the entries of all views of the same storage or array.
     `value` may be a list, tuple or mapping of tensors, arrays and buffers; other values in it have
     no entries.
 

@@ -133,3 +133,8 @@ def test_the_way_of_devices_on_the_cpu(view: Any) -> None:
     # No zeros: torch's negation of a contiguous complex tensor makes 0.0 of 0.0 instead of -0.0.
     tensor = torch.arange(1, 7 * 350 * 501 + 1).reshape(7, 350, 501) * (1 + 2j)
     assert _device.identity(view(tensor)) == mmhash.identity(view(tensor))
+
+
+def test_unknown_algorithm() -> None:
+    with pytest.raises(ValueError, match="unknown algorithm 'md5'; valid: 'xxh3'"):
+        _core.identity_from_pieces("uint8", (1,), [b"a"], "md5")

@@ -21,7 +21,7 @@ bool InFlight::wait() {
   return done_.wait_for(lock, std::chrono::milliseconds(100), [this] { return finished_; });
 }
 
-bool Cache::find(const CacheKey& key, Digest& digest, Watch& watch) {
+bool Cache::find(const CacheKey& key, Digest& digest, Validator& validator) {
   std::lock_guard lock(mutex_);
   const auto found = index_.find(key);
   if (found == index_.end()) {
@@ -29,12 +29,12 @@ bool Cache::find(const CacheKey& key, Digest& digest, Watch& watch) {
   }
   entries_.splice(entries_.begin(), entries_, found->second);
   digest = found->second->digest;
-  watch = found->second->watch;
+  validator = found->second->validator;
   return true;
 }
 
 void Cache::remove(Entries::iterator entry, Dropped& dropped) {
-  dropped.push_back(entry->watch);
+  dropped.push_back(entry->validator);
   index_.erase(entry->key);
   const auto found = by_owner_.find(entry->key.owner);
   std::erase(found->second, entry);
@@ -51,7 +51,7 @@ void Cache::remove_all(std::uint64_t owner, Dropped& dropped) {
   }
   dropped.reserve(dropped.size() + found->second.size());
   for (const Entries::iterator entry : found->second) {
-    dropped.push_back(entry->watch);
+    dropped.push_back(entry->validator);
     index_.erase(entry->key);
     entries_.erase(entry);
     ++invalidations_;
@@ -74,12 +74,12 @@ void Cache::invalidate(const CacheKey& key, Dropped& dropped) {
   }
 }
 
-void Cache::insert(const CacheKey& key, const Digest& digest, const Watch& watch, std::uint64_t forgets,
-                   Dropped& dropped) {
+void Cache::insert(const CacheKey& key, const Digest& digest, const Validator& validator,
+                   std::uint64_t forgets, Dropped& dropped) {
   std::lock_guard lock(mutex_);
   dropped.reserve(dropped.size() + 2);  // so that nothing below can fail once the entry stands
   if (forgets != forgets_.load()) {
-    dropped.push_back(watch);
+    dropped.push_back(validator);
     return;
   }
   if (const auto found = index_.find(key); found != index_.end()) {
@@ -87,7 +87,7 @@ void Cache::insert(const CacheKey& key, const Digest& digest, const Watch& watch
   }
   std::vector<Entries::iterator>& siblings = by_owner_[key.owner];
   siblings.reserve(siblings.size() + 1);
-  entries_.push_front({key, digest, watch});
+  entries_.push_front({key, digest, validator});
   try {
     index_.emplace(key, entries_.begin());
   } catch (...) {
@@ -114,7 +114,7 @@ void Cache::clear(Dropped& dropped) {
   ++forgets_;
   dropped.reserve(dropped.size() + entries_.size());
   for (const Entry& entry : entries_) {
-    dropped.push_back(entry.watch);
+    dropped.push_back(entry.validator);
   }
   entries_.clear();
   index_.clear();

@@ -1,4 +1,6 @@
-// A bounded LRU cache of identities, keyed by who a tensor is instead of what it holds.
+// The room cache: a bounded LRU cache of identities, keyed by who a tensor is instead of what it holds. It
+// knows views (csrc/intake) and digests; no kind of value, no device's driver, and no algorithm belong here.
+// This file and key.h know no Python either.
 //
 // What a hit rests on
 // -------------------
@@ -6,7 +8,8 @@
 // memory and that nobody has written it since. An address proves neither: of 20,000 tensors made after a
 // free, 6,666 got the freed one's address.
 //
-// 1. The owner cannot be another. Every entry holds a weak reference to the Python object whose life is that
+// 1. Weakref callback: the owner cannot be another. Every entry holds a weak reference to the Python object
+// whose life is that
 //    of the memory: torch's UntypedStorage (of which a StorageImpl has one, for as long as it lives, since
 //    torch 2.1), or the NumPy array. A hit needs the reference to lead to the very object that the tensor has
 //    now. When the object ends, the reference is dead before the address can be used again, and its callback
@@ -14,7 +17,8 @@
 // 2. The owner's memory is where it was. The data pointer is part of the key: resize_, share_memory_ and
 //    `.data =` change the pointer or the storage.
 // 3. It is read in the same way. Dtype, shape, strides and lazy bits are part of the key.
-// 4. Nobody has written it. Torch counts in-place operations in a version counter that a tensor shares with
+// 4. Version counter: nobody has written it. Torch counts in-place operations in a version counter that a
+// tensor shares with
 //    its views and with detach(). An entry holds a sentinel: a tensor of no elements that shares the counter
 //    of the tensor that was hashed, and the version from *before* it was hashed. A hit needs that version
 //    from the sentinel and from the tensor that asks. The sentinel is what makes tensors with a counter of
@@ -46,7 +50,7 @@
 // The docstring of identity() says so, in short. (A side effect: NumPy does not resize() an array that
 // something refers to weakly, until forget().)
 //
-// This file knows no Python: an owner is a number and a watch is opaque. Thread-safe; one mutex, which is
+// To this file an owner is a number and a validator is opaque. Thread-safe; one mutex, which is
 // never held while Python code may run, because that code may come back here.
 #pragma once
 
@@ -54,7 +58,6 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -63,19 +66,13 @@
 #include <utility>
 #include <vector>
 
-#include "identity/tree.h"
+#include "cache/key.h"
 
 namespace mmhash {
 
-struct CacheKey {
-  std::uint64_t owner = 0;  // address of the object that the memory lives and dies with
-  std::uint64_t data = 0;   // address of the first element
-  Digest layout{};          // XXH3-128 of dtype, lazy bits, shape and strides
-  bool operator==(const CacheKey&) const = default;
-};
-
-// What an entry holds to prove points 1 and 4; made and released by watch.cpp.
-struct Watch {
+// What an entry holds to prove points 1 and 4 (a "validator", as HTTP's caches call it); made and released by
+// validity.cpp.
+struct Validator {
   void* owner = nullptr;     // weak reference to the owner
   void* sentinel = nullptr;  // tensor that shares the version counter; null if there is none
   std::uint64_t version = 0;
@@ -87,8 +84,9 @@ struct CacheStats {
   std::size_t maxsize = 0, currsize = 0;
 };
 
-// One thread hashes, others that want the same memory wait until it is done and then look into the cache
-// again, with all the proof that a hit needs: what they waited for may have failed, or be old already.
+// Single flight: one thread hashes, others that want the same memory wait until it is done and then look into
+// the cache again, with all the proof that a hit needs: what they waited for may have failed, or be old
+// already.
 class InFlight {
  public:
   void finish();
@@ -108,20 +106,20 @@ class Cache {
   explicit Cache(std::size_t maxsize) : maxsize_(maxsize) {}
 
   // Entries that leave the cache give their watches to `dropped`, to be released without the lock.
-  using Dropped = std::vector<Watch>;
+  using Dropped = std::vector<Validator>;
 
   // Finds an entry and makes it the youngest. Whether it is current is for the caller to find out; it
   // then calls hit() or invalidate().
-  bool find(const CacheKey& key, Digest& digest, Watch& watch);
+  bool find(const CacheKey& key, Digest& digest, Validator& validator);
   void hit() { ++hits_; }
   void invalidate(const CacheKey& key, Dropped& dropped);
   void miss() { ++misses_; }
   void bypass() { ++bypasses_; }
 
-  // Adds or replaces an entry, evicting the oldest beyond maxsize. Drops the new one if anything was
-  // forgotten since the caller asked for `forgets`, which it did before it read the memory: forget() and the
-  // write that follows it may have come in between.
-  void insert(const CacheKey& key, const Digest& digest, const Watch& watch, std::uint64_t forgets,
+  // Adds or replaces an entry, evicting the oldest beyond maxsize. Generation counter: drops the new one if
+  // anything was forgotten since the caller asked for `forgets`, which it did before it read the memory:
+  // forget() and the write that follows it may have come in between.
+  void insert(const CacheKey& key, const Digest& digest, const Validator& validator, std::uint64_t forgets,
               Dropped& dropped);
   std::uint64_t forgets() const { return forgets_.load(); }
 
@@ -143,14 +141,7 @@ class Cache {
   struct Entry {
     CacheKey key;
     Digest digest;
-    Watch watch;
-  };
-  struct Hash {
-    std::size_t operator()(const CacheKey& key) const {
-      std::uint64_t layout;
-      std::memcpy(&layout, key.layout.data(), sizeof layout);  // its bits are mixed already
-      return static_cast<std::size_t>(layout ^ (key.data * 0x9e3779b97f4a7c15u) ^ key.owner);
-    }
+    Validator validator;
   };
   using Entries = std::list<Entry>;  // youngest first
 
@@ -160,9 +151,9 @@ class Cache {
 
   mutable std::mutex mutex_;
   Entries entries_;
-  std::unordered_map<CacheKey, Entries::iterator, Hash> index_;
+  std::unordered_map<CacheKey, Entries::iterator, CacheKeyHash> index_;
   std::unordered_map<std::uint64_t, std::vector<Entries::iterator>> by_owner_;
-  std::unordered_map<CacheKey, std::shared_ptr<InFlight>, Hash> in_flight_;
+  std::unordered_map<CacheKey, std::shared_ptr<InFlight>, CacheKeyHash> in_flight_;
   std::atomic<std::size_t> maxsize_;
   std::atomic<std::uint64_t> forgets_{0};
   std::atomic<std::uint64_t> hits_{0}, misses_{0}, bypasses_{0}, evictions_{0}, invalidations_{0};

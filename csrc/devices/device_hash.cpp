@@ -1,11 +1,10 @@
 #include "devices/device_hash.h"
 
-#include <algorithm>
-#include <optional>
 #include <stdexcept>
 #include <utility>
-#include <vector>
 
+#include "devices/cuda/backend.h"
+#include "devices/python_side.h"
 #include "identity/frame.h"
 #include "intake/counters.h"
 #include "intake/gil.h"
@@ -14,8 +13,9 @@ namespace mmhash {
 namespace {
 
 // All guarded by the GIL.
-enum class Path { None, CudaKernel, PinnedCopy };
-Path path = Path::None;
+constexpr const char* kNone = "none";
+constexpr const char* kPinnedCopy = "pinned_copy";
+const char* path = kNone;
 bool copies_forced = false;
 
 std::string& reason() {
@@ -23,117 +23,74 @@ std::string& reason() {
   return *text;
 }
 
-// torch's current stream of a device. What the caching allocator hands out is used in its order.
-cuda::Stream current_stream(int device) {
-  static PyObject* raw_stream = nullptr;  // no initializer: another thread would wait for it with the GIL
-  if (raw_stream == nullptr) {
-    raw_stream =
-        py::object(py::module_::import("torch._C").attr("_cuda_getCurrentRawStream")).release().ptr();
-  }
-  const py::int_ ordinal(device);
-  PyObject* arguments[] = {ordinal.ptr()};
-  const auto stream =
-      py::reinterpret_steal<py::object>(PyObject_Vectorcall(raw_stream, arguments, 1, nullptr));
-  if (!stream) {
-    throw py::error_already_set();
-  }
-  return reinterpret_cast<cuda::Stream>(PyLong_AsVoidPtr(stream.ptr()));
-}
-
-cuda::Device& opened(int ordinal) {
-  if (cuda::Device* device = cuda::Device::find(ordinal)) {
-    return *device;
-  }
-  std::vector<std::string> libraries;
-  for (const py::handle library : py::module_::import("mmhash._device").attr("nvrtc_libraries")()) {
-    libraries.push_back(py::cast<std::string>(library));
-  }
-  cuda::Device* device = nullptr;
-  without_gil([&] { device = &cuda::Device::open(ordinal, libraries); });
-  return *device;
-}
-
 void note_unavailable(const char* what) {
-  path = Path::PinnedCopy;
+  path = kPinnedCopy;
   if (reason() != what) {
     reason() = what;
-    py::module_::import("mmhash._device").attr("warn_of_copies")(what);
+    python_side::warn_of_copies(what);
   }
 }
 
-bool is_empty(const TensorView& view) {
-  return view.bytes() == 0;
-}
-
-// Calls `go(device, payload, stream)` without the GIL, which enqueues the hash or returns nothing. False if
-// the tensor has to be copied.
-template <typename F>
-bool on_gpu(py::handle value, TensorView& view, F go) {
-  if (view.cuda_device < 0 || view.temporary || copies_forced || !is_torch_tensor(value)) {
-    return false;
+// Null if the tensor has to be copied.
+std::unique_ptr<DeviceFold> start_fold(py::handle value, TensorView& view, const Algorithm& algorithm) {
+  Backend* backend = backend_of(view.device);
+  if (backend == nullptr || !backend->folds(algorithm) || view.temporary || copies_forced ||
+      !is_torch_tensor(value)) {
+    return nullptr;
   }
   try {
     if (!view.owner) {
       hold_storage(value, view);  // from here on other threads may run
     }
-    cuda::Device& device = opened(view.cuda_device);
-    const cuda::Stream stream = current_stream(view.cuda_device);
     const Payload payload = view.payload();
-    bool started = false;
-    without_gil([&] { started = go(device, payload, stream); });
-    if (started && !payload.in_place()) {
+    std::unique_ptr<DeviceFold> fold = backend->start(payload, view.device.index);
+    if (fold && !payload.in_place()) {
       count(counters.gathered);
     }
-    path = Path::CudaKernel;
-    return started;
-  } catch (const cuda::Unavailable& unavailable) {
+    path = backend->path();
+    return fold;
+  } catch (const Unavailable& unavailable) {
     note_unavailable(unavailable.what());
-    return false;
+    return nullptr;
   }
 }
 
-Digest copied_digest(const py::object& tensor) {
+Digest copied_digest(const py::object& tensor, const Algorithm& algorithm) {
   count(counters.device_copies);
-  if (path == Path::None && copies_forced) {
-    path = Path::PinnedCopy;
+  if (path == kNone && copies_forced) {
+    path = kPinnedCopy;
   }
-  // The one place that calls up into Python: a device's memory is the framework's business.
-  const std::string bytes =
-      py::cast<py::bytes>(py::module_::import("mmhash._device").attr("identity")(tensor));
-  Digest digest;
-  std::copy_n(bytes.begin(), digest.size(), digest.begin());
-  return digest;
+  return python_side::copied_identity(tensor, algorithm);
 }
 
-Digest frame_digest(const Dtype& dtype, std::span<const std::int64_t> shape,
+Digest frame_digest(const Algorithm& algorithm, const Dtype& dtype, std::span<const std::int64_t> shape,
                     std::span<const std::byte> folded) {
   Frame frame(dtype, shape);
   frame.raw(folded.data(), folded.size());
-  return frame.digest();
+  return frame.digest(algorithm);
 }
 
-Digest torch_digest(const py::object& tensor, TensorView& view) {
-  if (is_empty(view)) {
-    return frame_digest(*view.dtype, view.shape(), {});
+Digest torch_digest(const py::object& tensor, TensorView& view, const Algorithm& algorithm) {
+  if (view.bytes() == 0) {
+    return frame_digest(algorithm, *view.dtype, view.shape(), {});
   }
-  Digest digest;
-  const bool hashed =
-      on_gpu(tensor, view, [&](cuda::Device& device, const Payload& payload, cuda::Stream stream) {
-        auto launch = cuda::Launch::start(device, payload, stream);
-        if (launch) {
-          launch->wait();
-          digest = frame_digest(*view.dtype, view.shape(), launch->folded());
-        }
-        return launch.has_value();
-      });
-  return hashed ? digest : copied_digest(tensor);
+  const std::unique_ptr<DeviceFold> fold = start_fold(tensor, view, algorithm);
+  if (!fold) {
+    return copied_digest(tensor, algorithm);
+  }
+  without_gil([&] { fold->wait(); });
+  return frame_digest(algorithm, *view.dtype, view.shape(), fold->folded());
 }
 
 }  // namespace
 
-Digest device_digest(py::handle value, TensorView& view) {
+Backend* backend_of(Device device) {
+  return device.is_cuda() ? &cuda::backend() : nullptr;
+}
+
+Digest device_digest(py::handle value, TensorView& view, const Algorithm& algorithm) {
   if (is_torch_tensor(value)) {
-    return torch_digest(py::reinterpret_borrow<py::object>(value), view);
+    return torch_digest(py::reinterpret_borrow<py::object>(value), view, algorithm);
   }
   py::object tensor;
   try {
@@ -145,39 +102,33 @@ Digest device_digest(py::handle value, TensorView& view) {
   }
   TensorView taken_over;
   read_torch(tensor, taken_over);
-  return torch_digest(tensor, taken_over);
+  return torch_digest(tensor, taken_over, algorithm);
 }
 
-std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view) {
-  if (is_empty(view)) {
+std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view,
+                                              const Algorithm& algorithm) {
+  if (view.bytes() == 0) {
     return nullptr;
   }
-  std::unique_ptr<DeviceHash> hash;
-  on_gpu(value, view, [&](cuda::Device& device, const Payload& payload, cuda::Stream stream) {
-    auto launch = cuda::Launch::start(device, payload, stream);
-    if (launch) {
-      hash = std::make_unique<DeviceHash>(std::move(*launch));
-    }
-    return launch.has_value();
-  });
-  if (hash) {
-    hash->storage = view.owner;
-    hash->dtype = view.dtype;
-    hash->shape.assign(view.shape().begin(), view.shape().end());
+  std::unique_ptr<DeviceFold> fold = start_fold(value, view, algorithm);
+  if (!fold) {
+    return nullptr;
   }
+  auto hash = std::make_unique<DeviceHash>();
+  hash->fold = std::move(fold);
+  hash->algorithm = &algorithm;
+  hash->storage = view.owner;
+  hash->dtype = view.dtype;
+  hash->shape.assign(view.shape().begin(), view.shape().end());
   return hash;
 }
 
 Digest DeviceHash::digest() const {
-  return frame_digest(*dtype, shape, launch.folded());
+  return frame_digest(*algorithm, *dtype, shape, fold->folded());
 }
 
 const char* device_path() {
-  switch (path) {
-    case Path::CudaKernel: return "cuda_kernel";
-    case Path::PinnedCopy: return "pinned_copy";
-    default: return "none";
-  }
+  return path;
 }
 
 const std::string& device_path_reason() {
@@ -185,10 +136,10 @@ const std::string& device_path_reason() {
 }
 
 void set_device_path(const std::string& name) {
-  if (name != "auto" && name != "pinned_copy") {
+  if (name != "auto" && name != kPinnedCopy) {
     throw std::invalid_argument("unknown device path '" + name + "'; valid: 'auto', 'pinned_copy'");
   }
-  copies_forced = name == "pinned_copy";
+  copies_forced = name == kPinnedCopy;
 }
 
 }  // namespace mmhash

@@ -1,39 +1,36 @@
-// The identities of tensors that are not in the CPU's memory: hashed where they are if that is a CUDA device
-// (csrc/devices/cuda), and otherwise copied to the host in pieces (mmhash/_device.py). Needs the GIL, and
-// waits for the device without it.
+// The identities of tensors that are not in the CPU's memory: hashed where they are if their device has a
+// backend, and otherwise copied to the host in pieces. Needs the GIL, and waits for the device without it.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "devices/cuda/launch.h"
-#include "identity/tree.h"
+#include "devices/backend.h"
 #include "intake/tensor_view.h"
 
 namespace mmhash {
 
 // `value` is what `view` was read from. Raises RuntimeError while a CUDA graph is being captured.
-Digest device_digest(py::handle value, TensorView& view);
+Digest device_digest(py::handle value, TensorView& view, const Algorithm& algorithm);
 
-// A tensor on a CUDA device whose hash has been enqueued. Holds its memory; made and destroyed with the GIL.
+// A tensor whose hash has been started on its device. Holds its memory; made and destroyed with the GIL.
 struct DeviceHash {
-  explicit DeviceHash(cuda::Launch&& started) : launch(std::move(started)) {}
-  Digest digest() const;  // once the launch is done
+  Digest digest() const;  // once the fold is done
 
-  cuda::Launch launch;
+  std::unique_ptr<DeviceFold> fold;
+  const Algorithm* algorithm = nullptr;
   py::object storage{};
   const Dtype* dtype = nullptr;
   std::vector<std::int64_t> shape{};
 };
 
-// Null if the tensor is not on a CUDA device, is empty, or has to be copied to be hashed.
-std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view);
+// Null if the tensor is on the host, is empty, or has to be copied to be hashed.
+std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view, const Algorithm& algorithm);
 
-// How CUDA tensors are hashed: "cuda_kernel" or "pinned_copy"; "none" until the first was seen. And why they
-// have to be copied, or "".
+// How tensors on devices are hashed: the backend's path or "pinned_copy"; "none" until the first was seen.
+// And why they have to be copied, or "".
 const char* device_path();
 const std::string& device_path_reason();
 // "auto" or "pinned_copy"; for tests. Throws std::invalid_argument.

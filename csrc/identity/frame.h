@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -9,22 +10,21 @@
 #include <string_view>
 #include <vector>
 
-#include "identity/layout.h"
+#include "identity/algorithm.h"
 #include "identity/tree.h"
 
 namespace mmhash {
 
-// From here on XXH3's streaming mode, which starts slower, beats copying the payload behind its header: at 4
-// KiB by 138 to 185 ns, at 8 KiB by 231 to 312, at 2 KiB 92 to 86 (AVX2, Zen 3, in L1).
-inline constexpr std::size_t kJoinBytes = 3072;
+// What every frame begins with: the format and its version.
+inline constexpr std::array kMark{std::byte{'m'}, std::byte{'m'}, std::byte{'h'}, std::byte{'1'}};
 
 // A frame of fixed capacity on the stack.
 template <std::size_t kCapacity>
 class FrameOf {
  public:
   explicit FrameOf(char kind) {
-    std::memcpy(bytes_, "mmh1", 4);
-    bytes_[4] = static_cast<std::byte>(kind);
+    std::copy(kMark.begin(), kMark.end(), bytes_);
+    bytes_[kMark.size()] = static_cast<std::byte>(kind);
   }
 
   // The frame of a tensor up to its payload.
@@ -45,16 +45,16 @@ class FrameOf {
   }
 
   // The digest of the frame that ends with tree(payload).
-  Digest digest(const Payload& payload) {
-    if (payload.in_place() && payload.size() >= kJoinBytes && payload.size() <= kLeafBytes) {
-      return xxh3_128(bytes_, size_, payload.data(), payload.size());
+  Digest digest(const Algorithm& algorithm, const Payload& payload) {
+    if (payload.in_place() && payload.size() >= algorithm.join_bytes && payload.size() <= kLeafBytes) {
+      return algorithm.hash(bytes_, size_, payload.data(), payload.size());
     }
-    size_ += fold(payload, bytes_ + size_);
-    return digest();
+    size_ += algorithm.fold(payload, bytes_ + size_);
+    return digest(algorithm);
   }
-  Digest digest(Fold& fold) {
+  Digest digest(const Algorithm& algorithm, Fold& fold) {
     size_ += fold.finish(bytes_ + size_);
-    return digest();
+    return digest(algorithm);
   }
 
   void raw(const void* data, std::size_t size) {
@@ -62,30 +62,32 @@ class FrameOf {
     size_ += size;
   }
 
-  Digest digest() const { return xxh3_128(bytes_, size_); }
+  Digest digest(const Algorithm& algorithm) const { return algorithm.hash(bytes_, size_); }
 
  private:
-  std::size_t size_ = 5;
+  std::size_t size_ = kMark.size() + 1;
   std::byte bytes_[kCapacity];
 };
 
 // Of a value with a payload. Before it stand at most mark and kind, a dtype's name with its length byte, and
 // the number of dimensions with the dimensions.
-using Frame = FrameOf<5 + 256 + 1 + 8 * kMaxDims + kLeafBytes>;
+using Frame = FrameOf<kMark.size() + 1 + 256 + 1 + 8 * kMaxDims + kLeafBytes>;
 
 // Of a number.
 using SmallFrame = FrameOf<32>;
 
 // The digest of a frame of any length: its header, then the identities of the values it is made of.
-inline Digest hash_frame(char kind, std::span<const std::byte> header, std::span<const Digest> parts) {
-  constexpr std::size_t kMark = 5;
-  std::vector<std::byte> bytes(kMark + header.size() + parts.size_bytes());
-  std::memcpy(bytes.data(), "mmh1", 4);
-  bytes[4] = static_cast<std::byte>(kind);
-  std::copy(header.begin(), header.end(), bytes.begin() + kMark);
-  const auto tail = std::as_bytes(parts);
-  std::copy(tail.begin(), tail.end(), bytes.begin() + kMark + static_cast<std::ptrdiff_t>(header.size()));
-  return xxh3_128(bytes.data(), bytes.size());
+inline Digest hash_frame(const Algorithm& algorithm, char kind, std::span<const std::byte> header,
+                         std::span<const Digest> parts) {
+  std::vector<std::byte> bytes(kMark.size() + 1 + header.size() + parts.size() * algorithm.digest_bytes);
+  auto* end = std::copy(kMark.begin(), kMark.end(), bytes.data());
+  *end++ = static_cast<std::byte>(kind);
+  end = std::copy(header.begin(), header.end(), end);
+  for (const Digest& part : parts) {
+    std::memcpy(end, part.data(), algorithm.digest_bytes);
+    end += algorithm.digest_bytes;
+  }
+  return algorithm.hash(bytes.data(), bytes.size());
 }
 
 }  // namespace mmhash

@@ -5,12 +5,10 @@
 #include <stdexcept>
 #include <string>
 
-#include "algorithms/xxh3/dispatch.h"
 #include "identity/thread_pool.h"
 
 // Where the numbers come from
 // ---------------------------
-// kLeafBytes is part of the frozen format; docs/SPEC.md says why 8 KiB.
 // kBlockBytes: a gathered block, which a thread keeps: eight leaves at a time spread the cost of finding
 // one's place in the layout, and 64 KiB a thread is the most that the README promises.
 // kTaskBytes: what a thread takes at a time from a shared job: about 8 us of hashing, so that the one
@@ -29,8 +27,8 @@ std::size_t leaf_count(std::size_t size) {
 }
 
 // Digests of the leaves of memory in place; the last one may be short.
-void hash_leaves(const std::byte* data, std::size_t size, Digest* digests) {
-  static_assert(sizeof(Digest) == 16);
+void hash_leaves(const std::byte* data, std::size_t size, Xxh3Digest* digests) {
+  static_assert(sizeof(Xxh3Digest) == 16);
   const std::size_t whole = size / kLeafBytes;
   kernel().hash128_leaves(data, whole, reinterpret_cast<unsigned char (*)[16]>(digests));
   if (const std::size_t rest = size % kLeafBytes; rest > 0) {
@@ -39,7 +37,7 @@ void hash_leaves(const std::byte* data, std::size_t size, Digest* digests) {
 }
 
 // Digests of the leaves in [begin, end) bytes of the payload; begin is a multiple of kLeafBytes.
-void hash_leaves(const Payload& payload, std::size_t begin, std::size_t end, Digest* digests) {
+void hash_leaves(const Payload& payload, std::size_t begin, std::size_t end, Xxh3Digest* digests) {
   if (payload.in_place()) {
     return hash_leaves(payload.data() + begin, end - begin, digests);
   }
@@ -55,7 +53,7 @@ void hash_leaves(const Payload& payload, std::size_t begin, std::size_t end, Dig
 
 struct LeafJob {
   const Payload* payload;
-  Digest* digests;
+  Xxh3Digest* digests;
 
   static void run(void* context, std::size_t index) noexcept {
     const LeafJob& job = *static_cast<LeafJob*>(context);
@@ -65,7 +63,7 @@ struct LeafJob {
   }
 };
 
-void hash_all_leaves(const Payload& payload, Digest* digests) {
+void hash_all_leaves(const Payload& payload, Xxh3Digest* digests) {
   if (payload.size() < kParallelBytes) {
     hash_leaves(payload, 0, payload.size(), digests);
     return;
@@ -75,32 +73,20 @@ void hash_all_leaves(const Payload& payload, Digest* digests) {
 }
 
 // The levels above the first: 512 digests fill a leaf, so each level is 1/512 of the one below.
-std::size_t fold_digests(std::vector<Digest> level, std::byte* out) {
-  while (level.size() * sizeof(Digest) > kLeafBytes) {
-    const Payload bytes(level.data(), level.size() * sizeof(Digest));
-    std::vector<Digest> above(leaf_count(bytes.size()));
+std::size_t fold_digests(std::vector<Xxh3Digest> level, std::byte* out) {
+  while (level.size() * sizeof(Xxh3Digest) > kLeafBytes) {
+    const Payload bytes(level.data(), level.size() * sizeof(Xxh3Digest));
+    std::vector<Xxh3Digest> above(leaf_count(bytes.size()));
     hash_all_leaves(bytes, above.data());
     level = std::move(above);
   }
-  std::memcpy(out, level.data(), level.size() * sizeof(Digest));
-  return level.size() * sizeof(Digest);
+  std::memcpy(out, level.data(), level.size() * sizeof(Xxh3Digest));
+  return level.size() * sizeof(Xxh3Digest);
 }
 
 }  // namespace
 
-Digest xxh3_128(const void* data, std::size_t size) {
-  Digest digest;
-  kernel().hash128(data, size, 0, digest.data());
-  return digest;
-}
-
-Digest xxh3_128(const void* head, std::size_t head_size, const void* data, std::size_t size) {
-  Digest digest;
-  kernel().hash128_joined(head, head_size, data, size, digest.data());
-  return digest;
-}
-
-std::size_t fold(const Payload& payload, std::byte* out) {
+std::size_t fold_tree(const Payload& payload, std::byte* out) {
   if (payload.size() <= kLeafBytes) {
     const std::byte* bytes = payload.read(0, payload.size(), out);
     if (bytes != out && payload.size() > 0) {
@@ -108,12 +94,12 @@ std::size_t fold(const Payload& payload, std::byte* out) {
     }
     return payload.size();
   }
-  std::vector<Digest> digests(leaf_count(payload.size()));
+  std::vector<Xxh3Digest> digests(leaf_count(payload.size()));
   hash_all_leaves(payload, digests.data());
   return fold_digests(std::move(digests), out);
 }
 
-void Fold::update(const void* data, std::size_t size) {
+void TreeFold::update(const void* data, std::size_t size) {
   if (size > expected_ - total_) {
     throw std::length_error("the pieces hold more than the expected " + std::to_string(expected_) + " bytes");
   }
@@ -143,7 +129,7 @@ void Fold::update(const void* data, std::size_t size) {
   }
 }
 
-std::size_t Fold::finish(std::byte* out) {
+std::size_t TreeFold::finish(std::byte* out) {
   if (total_ != expected_) {
     throw std::length_error("the pieces hold " + std::to_string(total_) + " bytes, expected " +
                             std::to_string(expected_));

@@ -11,7 +11,7 @@ struct Version {
   std::uint32_t major, minor;
 };
 
-enum DeviceType : std::int32_t { kCPU = 1, kCUDA = 2, kCUDAHost = 3, kROCMHost = 11 };
+enum DeviceType : std::int32_t { kCPU = 1, kCUDA = 2, kCUDAHost = 3, kROCM = 10, kROCMHost = 11 };
 
 struct Device {
   std::int32_t device_type, device_id;

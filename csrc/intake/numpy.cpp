@@ -1,30 +1,12 @@
-// numpy.ndarray and NumPy scalars -> TensorView, through the buffer protocol; and any other buffer's bytes.
-#include <algorithm>
-#include <cstring>
+// numpy.ndarray and NumPy scalars -> TensorView, through the buffer protocol.
 #include <string>
 #include <string_view>
 
+#include "intake/numpy_names.h"
 #include "intake/tensor_view.h"
 
 namespace mmhash {
 namespace {
-
-// Looked up once, when some other code has imported NumPy, and kept for ever (see Torch in intake/torch.cpp).
-struct Numpy {
-  PyObject* array = nullptr;    // numpy.ndarray
-  PyObject* generic = nullptr;  // numpy.generic
-};
-Numpy numpy;
-
-bool find_numpy() {
-  py::object array = if_imported("numpy", "ndarray");
-  py::object generic = if_imported("numpy", "generic");
-  if (!array || !generic) {
-    return false;
-  }
-  numpy = {array.release().ptr(), generic.release().ptr()};
-  return true;
-}
 
 bool is_a(py::handle value, PyObject* type) {
   return PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(type)) != 0;
@@ -98,7 +80,7 @@ void read_extension_array(py::handle array, py::handle value, TensorView& view) 
     refuse_array(value);
   }
   // NumPy's own method, whatever a subclass has in its place.
-  const py::handle type(numpy.array);
+  const py::handle type(numpy_names.array);
   const std::string integer = "uint" + std::to_string(8 * known->itemsize);
   if (!view.buffer.acquire(type.attr("view")(array, integer, type), PyBUF_RECORDS_RO)) {
     throw py::error_already_set();
@@ -121,36 +103,19 @@ void read_array(py::handle array, py::handle value, TensorView& view) {
   read_extension_array(array, value, view);
 }
 
-// True if the format's elements are addresses, whose bytes say nothing about the value.
-bool holds_addresses(std::string_view format) {
-  bool in_name = false;  // ":name:" within a structure
-  for (std::size_t i = 0; i < format.size(); ++i) {
-    const char c = format[i];
-    if (c == ':') {
-      in_name = !in_name;
-    } else if (!in_name) {
-      const bool complex = c == 'Z' && i + 1 < format.size() && std::strchr("fdg", format[i + 1]) != nullptr;
-      if (std::strchr("OPX&z", c) != nullptr || (c == 'Z' && !complex)) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 bool is_numpy_array(py::handle value) {
-  return (numpy.array != nullptr || find_numpy()) && is_a(value, numpy.array);
+  return (numpy_names.array != nullptr || find_numpy_names()) && is_a(value, numpy_names.array);
 }
 
 bool read_numpy(py::handle value, TensorView& view) {
-  if (numpy.array == nullptr && !find_numpy()) {
+  if (numpy_names.array == nullptr && !find_numpy_names()) {
     return false;
   }
-  if (is_a(value, numpy.array)) {
+  if (is_a(value, numpy_names.array)) {
     const py::object masked = if_imported("numpy.ma", "MaskedArray");
-    if (reinterpret_cast<PyObject*>(Py_TYPE(value.ptr())) != numpy.array && masked &&
+    if (reinterpret_cast<PyObject*>(Py_TYPE(value.ptr())) != numpy_names.array && masked &&
         is_a(value, masked.ptr())) {
       throw Unsupported{"a " + type_name(value) + ", whose mask would be ignored",
                         "hash (a.data, a.mask), or a.filled()"};
@@ -159,45 +124,12 @@ bool read_numpy(py::handle value, TensorView& view) {
     return true;
   }
   // numpy.str_ and numpy.bytes_ are a str and a bytes, and counted as such.
-  if (!is_a(value, numpy.generic) || PyUnicode_Check(value.ptr()) || PyBytes_Check(value.ptr())) {
+  if (!is_a(value, numpy_names.generic) || PyUnicode_Check(value.ptr()) || PyBytes_Check(value.ptr())) {
     return false;
   }
   view.temporary = true;
   view.owner = py::module_::import("numpy").attr("asarray")(value);
   read_array(view.owner, value, view);
-  return true;
-}
-
-bool read_buffer(py::handle value, TensorView& view) {
-  if (!PyObject_CheckBuffer(value.ptr())) {
-    return false;
-  }
-  if (!view.buffer.acquire(value, PyBUF_RECORDS_RO)) {
-    throw py::error_already_set();
-  }
-  const Py_buffer& buffer = *view.buffer;
-  if (buffer.format != nullptr && holds_addresses(buffer.format)) {
-    throw Unsupported{
-        "a " + type_name(value) + " of format '" + buffer.format + "', whose elements are addresses",
-        "hash the values they point to"};
-  }
-  // As bytes: one more dimension, within the element.
-  std::int64_t shape[PyBUF_MAX_NDIM + 1];
-  std::int64_t strides[PyBUF_MAX_NDIM + 1];
-  std::copy_n(buffer.shape, buffer.ndim, shape);
-  if (buffer.strides != nullptr) {
-    std::copy_n(buffer.strides, buffer.ndim, strides);
-  } else {  // ctypes fills in none, asked for or not: the memory is C-contiguous then
-    std::int64_t step = buffer.itemsize;
-    for (int d = buffer.ndim - 1; d >= 0; --d) {
-      strides[d] = step;
-      step *= shape[d];
-    }
-  }
-  shape[buffer.ndim] = buffer.itemsize;
-  strides[buffer.ndim] = 1;
-  view.data = buffer.buf;
-  view.set_layout(*find_dtype("uint8"), buffer.ndim + 1, shape, strides, 1);
   return true;
 }
 

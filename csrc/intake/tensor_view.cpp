@@ -82,9 +82,7 @@ void TensorView::set_dlpack(const dlpack::Tensor& tensor, py::handle value) {
   }
   set_layout(*type, tensor.ndim, tensor.shape, tensor.strides, type->itemsize);
   data = static_cast<const std::byte*>(tensor.data) + tensor.byte_offset;
-  on_device = tensor.device.device_type != dlpack::kCPU && tensor.device.device_type != dlpack::kCUDAHost &&
-              tensor.device.device_type != dlpack::kROCMHost;
-  cuda_device = tensor.device.device_type == dlpack::kCUDA ? tensor.device.device_id : -1;
+  device = Device::of(tensor.device);
   if (tensor.data == nullptr && bytes_ > 0) {
     throw Unsupported{"a " + type_name(value) + " whose memory was released",
                       "hash it before its storage is resized to 0"};

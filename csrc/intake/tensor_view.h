@@ -1,5 +1,7 @@
-// Any Python tensor, array or buffer as pointer, dtype, shape, strides and owner. Reading one copies no
-// element. Everything here needs the GIL.
+// The room intake: any Python tensor, array or buffer -> a view: pointer, device, dtype, shape, strides and
+// who keeps the memory. It knows Python, with the GIL, and the frameworks whose objects it reads; copies no
+// element. What is done with the memory (hashing, caching, other devices) belongs above; what needs no
+// Python, below.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -9,6 +11,7 @@
 #include <string>
 
 #include "identity/layout.h"
+#include "intake/device.h"
 #include "intake/dlpack_abi.h"
 
 namespace mmhash {
@@ -52,9 +55,8 @@ class TensorView {
   const Dtype* dtype = nullptr;
   const void* data = nullptr;
   Transform transform{};
-  bool on_device = false;  // the memory is not the CPU's: `data` is an address and not to be read
+  Device device{};         // if it is not the host, `data` is not to be read
   bool temporary = false;  // the memory is a copy made for this view
-  int cuda_device = -1;    // the CUDA device that the memory is on; -1 for all other devices
 
   std::span<const std::int64_t> shape() const { return {shape_, static_cast<std::size_t>(ndim_)}; }
   std::span<const std::int64_t> strides() const { return {strides_, static_cast<std::size_t>(ndim_)}; }
@@ -102,13 +104,13 @@ bool is_numpy_array(py::handle value);
 inline constexpr std::size_t kHoldBytes = std::size_t{64} << 10;
 
 inline void hold_memory(py::handle value, TensorView& view) {
-  const bool readable = !view.on_device || view.cuda_device >= 0;
-  if (is_torch_tensor(value) && readable && !view.owner) {
+  if (is_torch_tensor(value) && view.device.has_addresses() && !view.owner) {
     hold_storage(value, view);
   }
 }
 
-// The bytes of any object with the buffer protocol, in C order, as a view of unsigned integers.
+// The bytes of any object with the buffer protocol, in C order, as a view of unsigned integers:
+// intake/buffer.cpp.
 bool read_buffer(py::handle value, TensorView& view);
 
 // How torch tensors are read: see intake/torch.cpp. "none" until one was seen.

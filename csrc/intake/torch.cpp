@@ -16,6 +16,7 @@
 
 #include "intake/counters.h"
 #include "intake/tensor_view.h"
+#include "intake/torch_names.h"
 
 namespace mmhash {
 namespace {
@@ -31,64 +32,16 @@ const char* name_of(Intake intake) {
   }
 }
 
-// What is looked up in torch once. Strong references that are never released: a type object that was
-// freed could come back as another type at the same address.
-struct Torch {
-  PyObject* tensor = nullptr;       // torch.Tensor
-  PyObject* parameter = nullptr;    // torch.nn.Parameter
-  PyObject* no_dispatch = nullptr;  // torch.Tensor.__torch_dispatch__, which a wrapper subclass overrides
-  PyObject* is_neg = nullptr;       // method descriptors
-  PyObject* is_conj = nullptr;
-  PyObject* dtypes = nullptr;  // dict: torch.dtype -> index in kDtypes
-  const dlpack::ExchangeApi* exchange = nullptr;
-  Intake intake = Intake::None;
-};
-Torch torch;
-
 Intake forced = Intake::None;
 
-const dlpack::ExchangeApi* find_exchange_api(py::handle tensor_type) {
-  const py::object capsule = py::getattr(tensor_type, "__dlpack_c_exchange_api__", py::none());
-  if (!PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api")) {
-    return nullptr;
+Intake intake_in_use() {
+  if (forced != Intake::None) {
+    return forced;
   }
-  void* pointer = PyCapsule_GetPointer(capsule.ptr(), "dlpack_exchange_api");
-  const auto* api = static_cast<const dlpack::ExchangeApi*>(pointer);
-  // Another major version has another layout, and the function may be absent.
-  const bool usable = api->version.major == 1 && api->tensor_from_py_object_no_sync != nullptr;
-  return usable ? api : nullptr;
-}
-
-// False as long as nobody has imported torch (or it is still being imported).
-bool find_torch() {
-  const py::object tensor = if_imported("torch", "Tensor");
-  if (!tensor) {
-    return false;
+  if (torch_names.exchange != nullptr) {
+    return Intake::DlpackExchange;
   }
-  const py::object parameter = if_imported("torch.nn", "Parameter");
-  const py::object dtype_type = if_imported("torch", "dtype");
-  if (!parameter || !dtype_type) {
-    return false;
-  }
-  py::dict dtypes;
-  const py::module_ module = py::module_::import("torch");
-  for (std::size_t i = 0; i < kDtypes.size(); ++i) {
-    const py::object dtype = py::getattr(module, std::string(kDtypes[i].name).c_str(), py::none());
-    if (py::isinstance(dtype, dtype_type)) {  // older torch lacks some
-      dtypes[dtype] = py::int_(i);
-    }
-  }
-  Torch found;
-  found.no_dispatch = py::object(tensor.attr("__torch_dispatch__")).release().ptr();
-  found.is_neg = py::object(tensor.attr("is_neg")).release().ptr();
-  found.is_conj = py::object(tensor.attr("is_conj")).release().ptr();
-  found.exchange = find_exchange_api(tensor);
-  found.dtypes = dtypes.release().ptr();
-  found.parameter = py::object(parameter).release().ptr();
-  found.tensor = py::object(tensor).release().ptr();
-  found.intake = found.exchange != nullptr ? Intake::DlpackExchange : Intake::Attributes;
-  torch = found;
-  return true;
+  return torch_names.tensor != nullptr ? Intake::Attributes : Intake::None;
 }
 
 // A subclass whose __torch_dispatch__ does the work (FakeTensor, DTensor, quantized weights) holds its
@@ -98,21 +51,14 @@ void refuse_wrapper_subclass(py::handle value) {
     return;
   }
   const py::object dispatch = py::type::of(value).attr("__torch_dispatch__");
-  if (dispatch.ptr() != torch.no_dispatch) {
+  if (dispatch.ptr() != torch_names.no_dispatch) {
     throw Unsupported{"a " + type_name(value) + ", a tensor subclass with __torch_dispatch__",
                       "hash the plain tensor in it (such as .to_local() or .dequantize() gives)"};
   }
 }
 
 bool flag(py::handle value, PyObject* method) {
-  PyObject* arguments[] = {value.ptr()};
-  PyObject* result = PyObject_Vectorcall(method, arguments, 1, nullptr);
-  if (result == nullptr) {
-    throw py::error_already_set();
-  }
-  const bool set = result == Py_True;
-  Py_DECREF(result);
-  return set;
+  return call_torch(method, value).ptr() == Py_True;
 }
 
 // Throws Unsupported if the tensor is one that has no identity; returns if nothing is known against it.
@@ -146,7 +92,7 @@ void refuse_without_memory(py::handle value) {
 }
 
 const Dtype& read_dtype(py::handle value) {
-  PyObject* index = PyDict_GetItemWithError(torch.dtypes, py::object(value.attr("dtype")).ptr());
+  PyObject* index = PyDict_GetItemWithError(torch_names.dtypes, py::object(value.attr("dtype")).ptr());
   if (index == nullptr) {
     refuse_dtype(value);
   }
@@ -166,6 +112,19 @@ std::uintptr_t read_data_ptr(py::handle owner, py::handle value) {
                     "hash it before its storage is resized, and outside of vmap, grad and other transforms"};
 }
 
+Device read_device(py::handle value) {
+  const py::object device = value.attr("device");
+  if (std::string(py::str(device.attr("type"))) == "cpu") {
+    return {};
+  }
+  const py::object index = device.attr("index");
+  const int ordinal = index.is_none() ? 0 : py::cast<int>(index);
+  if (!py::cast<bool>(value.attr("is_cuda"))) {
+    return {Device::Type::Other, ordinal};
+  }
+  return {torch_names.rocm ? Device::Type::Rocm : Device::Type::Cuda, ordinal};
+}
+
 void read_by_attributes(py::handle value, TensorView& view) {
   count(counters.attributes);
   refuse_without_memory(value);
@@ -179,21 +138,16 @@ void read_by_attributes(py::handle value, TensorView& view) {
     steps[d] = py::cast<std::int64_t>(strides[d]);
   }
   view.set_layout(dtype, static_cast<int>(ndim), extents.data(), steps.data(), dtype.itemsize);
-  view.on_device = std::string(py::str(value.attr("device").attr("type"))) != "cpu";
-  const bool is_cuda = view.on_device && py::cast<bool>(value.attr("is_cuda"));
-  if (is_cuda) {
-    view.cuda_device = py::cast<int>(value.attr("device").attr("index"));
-  }
-  if (!view.on_device || is_cuda) {
-    view.data =
-        reinterpret_cast<const void*>(read_data_ptr(value, value));  // other devices may have no addresses
+  view.device = read_device(value);
+  if (view.device.has_addresses()) {
+    view.data = reinterpret_cast<const void*>(read_data_ptr(value, value));
   }
 }
 
 // False if this tensor cannot be read this way; the attributes then tell why.
 bool read_by_exchange(py::handle value, TensorView& view) {
   dlpack::Tensor tensor;
-  if (torch.exchange->tensor_from_py_object_no_sync(value.ptr(), &tensor) != 0) {
+  if (torch_names.exchange->tensor_from_py_object_no_sync(value.ptr(), &tensor) != 0) {
     PyErr_Clear();
     return false;
   }
@@ -209,13 +163,13 @@ bool read_by_exchange(py::handle value, TensorView& view) {
 
 bool is_torch_tensor(py::handle value) {
   PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value.ptr()));
-  if (type == torch.tensor && type != nullptr) {
+  if (type == torch_names.tensor && type != nullptr) {
     return true;
   }
-  if (torch.tensor == nullptr && !find_torch()) {
+  if (torch_names.tensor == nullptr && !find_torch_names()) {
     return false;
   }
-  return PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(torch.tensor)) != 0;
+  return PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(torch_names.tensor)) != 0;
 }
 
 namespace {
@@ -231,7 +185,7 @@ void read_memory(py::handle value, Intake intake, TensorView& view) {
 
 bool is_plain_torch_tensor(py::handle value) {
   PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value.ptr()));
-  return type != nullptr && (type == torch.tensor || type == torch.parameter);
+  return type != nullptr && (type == torch_names.tensor || type == torch_names.parameter);
 }
 
 bool read_torch(py::handle value, TensorView& view) {
@@ -239,7 +193,7 @@ bool read_torch(py::handle value, TensorView& view) {
     return false;
   }
   refuse_wrapper_subclass(value);
-  const Intake intake = forced != Intake::None ? forced : torch.intake;
+  const Intake intake = intake_in_use();
   if (intake == Intake::Dlpack) {
     const py::object plain = value.attr("detach")().attr("resolve_conj")().attr("resolve_neg")();
     view.temporary = true;
@@ -247,10 +201,10 @@ bool read_torch(py::handle value, TensorView& view) {
   }
   // Before the address is read: torch's methods release the GIL, and from the address to the end of the hash
   // (or to hold_storage) no other thread may run, since it could assign `.data`.
-  const bool negate = flag(value, torch.is_neg);
+  const bool negate = flag(value, torch_names.is_neg);
   read_memory(value, intake, view);
   if (view.dtype->element_class == ElementClass::Complex) {
-    view.transform.conjugate = flag(value, torch.is_conj);
+    view.transform.conjugate = flag(value, torch_names.is_conj);
     read_memory(value, intake, view);
   }
   view.transform.negate = negate;
@@ -259,7 +213,7 @@ bool read_torch(py::handle value, TensorView& view) {
                           " with the negative bit, which torch itself cannot resolve",
                       "hash the tensor that it is a view of"};
   }
-  if (!view.on_device && view.bytes() > 0) {
+  if (view.device.is_host() && view.bytes() > 0) {
     // A released storage is null, and a view of it null plus an offset, which is no address of a heap.
     if (reinterpret_cast<std::uintptr_t>(view.data) < (std::uintptr_t{1} << 32)) {
       hold_memory(value, view);
@@ -292,11 +246,11 @@ void hold_storage(py::handle value, TensorView& view) {
 }
 
 const char* torch_intake() {
-  return name_of(forced != Intake::None ? forced : torch.intake);
+  return name_of(intake_in_use());
 }
 
 void set_torch_intake(const std::string& name) {
-  if (torch.tensor == nullptr && !find_torch()) {
+  if (torch_names.tensor == nullptr && !find_torch_names()) {
     throw std::invalid_argument("torch was not imported yet: import it before choosing its intake");
   }
   if (name == "auto") {
@@ -304,7 +258,7 @@ void set_torch_intake(const std::string& name) {
     return;
   }
   for (const Intake intake : {Intake::DlpackExchange, Intake::Attributes, Intake::Dlpack}) {
-    if (name == name_of(intake) && (intake != Intake::DlpackExchange || torch.exchange != nullptr)) {
+    if (name == name_of(intake) && (intake != Intake::DlpackExchange || torch_names.exchange != nullptr)) {
       forced = intake;
       return;
     }

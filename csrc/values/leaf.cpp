@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,18 +30,18 @@ namespace mmhash {
 namespace {
 
 // Without the GIL if hashing takes long enough for others to notice.
-Digest digest_of(Frame& frame, const Payload& payload) {
+Digest digest_of(const Algorithm& algorithm, Frame& frame, const Payload& payload) {
   if (payload.size() < kGilReleaseBytes) {
-    return frame.digest(payload);
+    return frame.digest(algorithm, payload);
   }
   Digest digest;
-  without_gil([&] { digest = frame.digest(payload); });
+  without_gil([&] { digest = frame.digest(algorithm, payload); });
   return digest;
 }
 
-Digest tensor_digest(py::handle value, TensorView& view) {
-  if (view.on_device) {
-    return device_digest(value, view);
+Digest tensor_digest(py::handle value, TensorView& view, const Algorithm& algorithm) {
+  if (!view.device.is_host()) {
+    return device_digest(value, view, algorithm);
   }
   if (view.bytes() >= kHoldBytes) {
     hold_memory(value, view);
@@ -50,26 +51,27 @@ Digest tensor_digest(py::handle value, TensorView& view) {
   if (!payload.in_place()) {
     count(counters.gathered);
   }
-  return digest_of(frame, payload);
+  return digest_of(algorithm, frame, payload);
 }
 
 // Out of line, like all that needs a frame or a view on the stack: the walk itself stays small.
-bool hash_tensor(py::handle value, Digest& digest, bool use_cache) {
+bool hash_tensor(py::handle value, Digest& digest, const Options& options) {
   TensorView view;
   if (!read_tensor(value, view)) {
     return false;
   }
-  digest = through_cache(value, view, use_cache, [&] { return tensor_digest(value, view); });
+  const auto compute = [&] { return tensor_digest(value, view, options.algorithm); };
+  digest = options.use_cache ? through_cache(value, view, options.algorithm, compute) : compute();
   return true;
 }
 
-Digest hash_bytes(char kind, const Payload& payload) {
+Digest hash_bytes(const Algorithm& algorithm, char kind, const Payload& payload) {
   Frame frame(kind);
   frame.u64(payload.size());
-  return digest_of(frame, payload);
+  return digest_of(algorithm, frame, payload);
 }
 
-Digest hash_int(py::handle value) {
+Digest hash_int(const Algorithm& algorithm, py::handle value) {
   int overflow = 0;
   const long long small = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
   if (overflow == 0) {
@@ -84,13 +86,13 @@ Digest hash_int(py::handle value) {
     if (bit_length == 64) {
       frame.byte(small < 0 ? 0xff : 0x00);  // the sign stands in a ninth byte
     }
-    return frame.digest();
+    return frame.digest(algorithm);
   }
   // Through the type, since a subclass may override its methods.
   const py::handle type(reinterpret_cast<PyObject*>(&PyLong_Type));
   const std::size_t size = py::cast<std::size_t>(type.attr("bit_length")(value)) / 8 + 1;
   const std::string bytes = py::bytes(type.attr("to_bytes")(value, size, "little", py::arg("signed") = true));
-  return hash_frame('I', std::as_bytes(std::span(bytes)), {});
+  return hash_frame(algorithm, 'I', std::as_bytes(std::span(bytes)), {});
 }
 
 void append_number(SmallFrame& frame, double number) {
@@ -101,23 +103,23 @@ void append_number(SmallFrame& frame, double number) {
   }
 }
 
-Digest hash_float(double number) {
+Digest hash_float(const Algorithm& algorithm, double number) {
   SmallFrame frame('F');
   append_number(frame, number);
-  return frame.digest();
+  return frame.digest(algorithm);
 }
 
-Digest hash_complex(Py_complex number) {
+Digest hash_complex(const Algorithm& algorithm, Py_complex number) {
   SmallFrame frame('C');
   append_number(frame, number.real);
   append_number(frame, number.imag);
-  return frame.digest();
+  return frame.digest(algorithm);
 }
 
-Digest hash_str(py::handle value) {
+Digest hash_str(const Algorithm& algorithm, py::handle value) {
   Py_ssize_t size = 0;
   if (const char* text = PyUnicode_AsUTF8AndSize(value.ptr(), &size)) {
-    return hash_bytes('S', Payload(text, static_cast<std::size_t>(size)));
+    return hash_bytes(algorithm, 'S', Payload(text, static_cast<std::size_t>(size)));
   }
   if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
     throw py::error_already_set();
@@ -129,31 +131,31 @@ Digest hash_str(py::handle value) {
     throw py::error_already_set();
   }
   const std::string_view bytes = encoded;
-  return hash_bytes('S', Payload(bytes.data(), bytes.size()));
+  return hash_bytes(algorithm, 'S', Payload(bytes.data(), bytes.size()));
 }
 
-Digest hash_bool(bool value) {
+Digest hash_bool(const Algorithm& algorithm, bool value) {
   SmallFrame frame('B');
   frame.byte(value ? 1 : 0);
-  return frame.digest();
+  return frame.digest(algorithm);
 }
 
 // The kinds that are no tensors and have no parts, in the order of docs/SPEC.md. False if the value has parts
 // or is of no kind.
-bool hash_scalar(py::handle value, Digest& digest) {
+bool hash_scalar(py::handle value, Digest& digest, const Algorithm& algorithm) {
   PyObject* object = value.ptr();
   if (object == Py_None) {
-    digest = SmallFrame('N').digest();
+    digest = SmallFrame('N').digest(algorithm);
   } else if (PyBool_Check(object)) {
-    digest = hash_bool(object == Py_True);
+    digest = hash_bool(algorithm, object == Py_True);
   } else if (PyLong_Check(object)) {
-    digest = hash_int(value);
+    digest = hash_int(algorithm, value);
   } else if (PyFloat_Check(object)) {
-    digest = hash_float(PyFloat_AS_DOUBLE(object));
+    digest = hash_float(algorithm, PyFloat_AS_DOUBLE(object));
   } else if (PyComplex_Check(object)) {
-    digest = hash_complex(PyComplex_AsCComplex(object));
+    digest = hash_complex(algorithm, PyComplex_AsCComplex(object));
   } else if (PyUnicode_Check(object)) {
-    digest = hash_str(value);
+    digest = hash_str(algorithm, value);
   } else {
     return false;
   }
@@ -178,30 +180,31 @@ bool is_plain_buffer(py::handle value) {
 
 }  // namespace
 
-bool hash_leaf(py::handle value, Digest& digest, bool use_cache) {
+bool hash_leaf(py::handle value, Digest& digest, const Options& options) {
   // The exact built-in types can be of no other kind, so most of the questions are not asked of them.
   if (is_plain(value)) {
-    return hash_scalar(value, digest);
+    return hash_scalar(value, digest, options.algorithm);
   }
   if (is_plain_buffer(value)) {
-    return hash_buffer(value, digest, use_cache);
+    return hash_buffer(value, digest, options);
   }
-  if (!is_plain_container(value) && hash_tensor(value, digest, use_cache)) {
+  if (!is_plain_container(value) && hash_tensor(value, digest, options)) {
     return true;
   }
-  return hash_scalar(value, digest);
+  return hash_scalar(value, digest, options.algorithm);
 }
 
-bool hash_buffer(py::handle value, Digest& digest, bool use_cache) {
+bool hash_buffer(py::handle value, Digest& digest, const Options& options) {
   TensorView view;
   if (!read_buffer(value, view)) {
     return false;
   }
-  digest = through_cache(value, view, use_cache, [&] { return hash_bytes('Y', view.payload()); });
+  const auto compute = [&] { return hash_bytes(options.algorithm, 'Y', view.payload()); };
+  digest = options.use_cache ? through_cache(value, view, options.algorithm, compute) : compute();
   return true;
 }
 
-Digest identity_from_pieces(const std::string& dtype_name, const py::tuple& shape,
+Digest identity_from_pieces(const Algorithm& algorithm, const std::string& dtype_name, const py::tuple& shape,
                             const py::iterable& pieces) {
   const Dtype* dtype = find_dtype(dtype_name);
   if (dtype == nullptr) {
@@ -215,7 +218,7 @@ Digest identity_from_pieces(const std::string& dtype_name, const py::tuple& shap
   if (extents.size() > kMaxDims || !checked_size(extents, dtype->itemsize, size)) {
     throw py::value_error("expected at most 255 dimensions, none negative, of at most 2**63 bytes");
   }
-  Fold fold(size);
+  const std::unique_ptr<Fold> fold = algorithm.start_fold(size);
   for (const py::handle piece : pieces) {
     TensorView view;
     if (!read_tensor(piece, view) && !read_buffer(piece, view)) {
@@ -225,9 +228,9 @@ Digest identity_from_pieces(const std::string& dtype_name, const py::tuple& shap
     if (!payload.in_place()) {
       throw py::value_error("expected contiguous pieces");
     }
-    without_gil([&] { fold.update(payload.data(), payload.size()); });
+    without_gil([&] { fold->update(payload.data(), payload.size()); });
   }
-  return Frame(*dtype, extents).digest(fold);
+  return Frame(*dtype, extents).digest(algorithm, *fold);
 }
 
 }  // namespace mmhash

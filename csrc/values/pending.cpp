@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "devices/python_side.h"
 #include "intake/gil.h"
 #include "values/walk.h"
 
@@ -26,42 +27,30 @@ std::vector<std::unique_ptr<DeviceHash>>& abandoned() {
 }
 
 void sweep() {
-  if (!abandoned().empty() && !cuda::forked()) {
-    std::erase_if(abandoned(), [](const auto& hash) { return hash->launch.done(); });
-  }
-}
-
-bool kept_by_allocator(const DeviceHash& hash) {
-  const auto stream = reinterpret_cast<std::uintptr_t>(hash.launch.stream());
-  try {
-    return py::cast<bool>(
-        py::module_::import("mmhash._device").attr("keep_until_done")(hash.storage, stream));
-  } catch (py::error_already_set&) {
-    return false;
-  }
+  std::erase_if(abandoned(), [](const auto& hash) { return !hash->fold->forked() && hash->fold->done(); });
 }
 
 void abandon(std::unique_ptr<DeviceHash> hash) {
-  if (!hash->launch.done() && !kept_by_allocator(*hash)) {
+  if (!hash->fold->done() && !python_side::keep_until_done(hash->storage, hash->fold->stream())) {
     abandoned().push_back(std::move(hash));
   }
 }
 
 }  // namespace
 
-PendingIdentity::PendingIdentity(py::handle value) {
+PendingIdentity::PendingIdentity(py::handle value, const Algorithm& algorithm) : algorithm_(algorithm) {
   sweep();
   if (is_torch_tensor(value)) {
     try {
       TensorView view;
       read_torch(value, view);
-      hash_ = start_device_hash(value, view);
+      hash_ = start_device_hash(value, view, algorithm);
     } catch (const Unsupported&) {
       // identity() says what is wrong
     }
   }
   if (!hash_) {
-    digest_ = identity(value, false);
+    digest_ = identity(value, {algorithm, false});
   }
 }
 
@@ -69,7 +58,7 @@ PendingIdentity::~PendingIdentity() {
   if (!hash_) {
     return;
   }
-  if (cuda::forked()) {
+  if (hash_->fold->forked()) {
     hash_.release();  // its storage is a CUDA tensor's, which only the parent can free
     return;
   }
@@ -79,7 +68,7 @@ PendingIdentity::~PendingIdentity() {
 }
 
 bool PendingIdentity::done() const {
-  return !hash_ || !error_.empty() || hash_->launch.done();
+  return !hash_ || !error_.empty() || hash_->fold->done();
 }
 
 Digest PendingIdentity::result() {
@@ -89,7 +78,7 @@ Digest PendingIdentity::result() {
     ++waiting_;
     without_gil([&] {
       try {
-        hash_->launch.wait();
+        hash_->fold->wait();
       } catch (const std::runtime_error& failed) {
         error = failed.what();
       }
@@ -108,69 +97,6 @@ Digest PendingIdentity::result() {
     throw std::runtime_error(error_);
   }
   return digest_;
-}
-
-void define_pending(py::module_& m) {
-  py::class_<PendingIdentity>(m, "PendingIdentity", py::is_final(), R"(PendingIdentity()
---
-
-An identity that is being computed.
-
-Made by identity_async(), which says what it holds and how long. Any thread may use it.
-
->>> mmhash.PendingIdentity()
-Traceback (most recent call last):
-TypeError: mmhash._core.PendingIdentity: No constructor defined!
-)")
-      .def("done", &PendingIdentity::done, R"(done($self, /)
---
-
-True if result() will not wait. Neither blocks nor asks the driver: a hash on the GPU reports by itself.
-
->>> mmhash.identity_async(b"pixels").done()
-True
-)")
-      .def(
-          "result",
-          [](PendingIdentity& pending) {
-            const Digest digest = pending.result();
-            return py::bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
-          },
-          R"(result($self, /)
---
-
-The identity, 16 bytes. Waits for it, without the GIL, where done() is False; gives the same each time.
-
-Raises RuntimeError if CUDA reports an error, be it of an earlier kernel, or in a forked child.
-
->>> mmhash.identity_async(b"pixels").result() == mmhash.identity(b"pixels")
-True
-)");
-  m.def(
-      "identity_async", [](py::handle value) { return std::make_unique<PendingIdentity>(value); },
-      py::arg("value"), py::pos_only(), R"(identity_async($module, value, /)
---
-
-Starts computing identity(value) and returns a PendingIdentity, whose result() is it.
-
-For a tensor on a CUDA device the hash is enqueued on the device's current stream and nothing is waited for: it
-sees what was enqueued on that stream before, and what is enqueued after it may overwrite the tensor. Any number
-may be pending. Each holds the tensor's memory and about 50 KB of buffers, which are used again, until its result
-is read or it is dropped. Dropping one never waits.
-
-The identity of any other value (on the CPU, nested, empty, or of a tensor that has to be copied from its device)
-is computed before this returns, since its memory could change. The cache is neither asked nor filled.
-
-Raises what identity() raises, and RuntimeError while a CUDA graph is being captured; what goes wrong on the GPU
-is raised by result().
-
->>> pending = mmhash.identity_async(b"pixels")
->>> pending.result() == mmhash.identity(b"pixels")
-True
->>> mmhash.identity_async({1, 2})
-Traceback (most recent call last):
-TypeError: no identity for value: a set; expected None, a number, ...
-)");
 }
 
 }  // namespace mmhash

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "devices/device_hash.h"
-#include "identity/tree.h"
+#include "identity/algorithm.h"
 
 namespace mmhash {
 
@@ -15,7 +15,7 @@ class PendingIdentity {
  public:
   // Starts the hash of a tensor on a CUDA device; computes that of any other value at once, since its memory
   // could change until it is read.
-  explicit PendingIdentity(py::handle value);
+  PendingIdentity(py::handle value, const Algorithm& algorithm);
   PendingIdentity(const PendingIdentity&) = delete;
   PendingIdentity& operator=(const PendingIdentity&) = delete;
   // Never waits. What the GPU still reads stays: see abandon() in pending.cpp.
@@ -23,15 +23,14 @@ class PendingIdentity {
 
   bool done() const;
   Digest result();  // waits without the GIL
+  const Algorithm& algorithm() const { return algorithm_; }
 
  private:
+  const Algorithm& algorithm_;
   std::unique_ptr<DeviceHash> hash_;  // null once the digest is known
   Digest digest_{};
   std::string error_;     // what CUDA reported
   unsigned waiting_ = 0;  // threads in result()
 };
-
-// Adds PendingIdentity and identity_async() to the module.
-void define_pending(py::module_& m);
 
 }  // namespace mmhash

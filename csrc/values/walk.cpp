@@ -65,14 +65,14 @@ Level sequence_level(py::handle sequence) {
 }
 
 // The rest of the kinds: true and a level for a value with parts, false and a digest for a buffer.
-bool open_level(py::handle value, std::vector<Level>& levels, Digest& digest, bool use_cache) {
+bool open_level(py::handle value, std::vector<Level>& levels, Digest& digest, const Options& options) {
   if (is_image(value)) {
     levels.push_back(image_level(value));
   } else if (is_mapping(value)) {
     levels.push_back(mapping_level(value));
   } else if (PyList_Check(value.ptr()) || PyTuple_Check(value.ptr())) {
     levels.push_back(sequence_level(value));
-  } else if (hash_buffer(value, digest, use_cache)) {
+  } else if (hash_buffer(value, digest, options)) {
     return false;
   } else {
     throw Unsupported{"a " + type_name(value),
@@ -82,9 +82,9 @@ bool open_level(py::handle value, std::vector<Level>& levels, Digest& digest, bo
   return true;
 }
 
-Digest close_level(const Level& level) {
+Digest close_level(const Level& level, const Algorithm& algorithm) {
   if (level.kind != 'M') {
-    return hash_frame(level.kind, level.header, level.identities);
+    return hash_frame(algorithm, level.kind, level.header, level.identities);
   }
   std::vector<std::array<Digest, 2>> entries(level.identities.size() / 2);
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -96,7 +96,7 @@ Digest close_level(const Level& level) {
     sorted.push_back(key);
     sorted.push_back(mapped);
   }
-  return hash_frame(level.kind, level.header, sorted);
+  return hash_frame(algorithm, level.kind, level.header, sorted);
 }
 
 std::string key_text(py::handle key) {
@@ -156,10 +156,10 @@ void check_nesting(const std::vector<Level>& levels) {
   }
 }
 
-Digest walk(py::handle value, std::vector<Level>& levels, bool use_cache) {
+Digest walk(py::handle value, std::vector<Level>& levels, const Options& options) {
   Digest digest;
   for (;;) {
-    bool done = hash_leaf(value, digest, use_cache) || !open_level(value, levels, digest, use_cache);
+    bool done = hash_leaf(value, digest, options) || !open_level(value, levels, digest, options);
     if (!done) {
       check_nesting(levels);
     }
@@ -175,7 +175,7 @@ Digest walk(py::handle value, std::vector<Level>& levels, bool use_cache) {
         value = PyTuple_GET_ITEM(level.parts.ptr(), static_cast<Py_ssize_t>(level.identities.size()));
         break;
       }
-      digest = close_level(level);
+      digest = close_level(level, options.algorithm);
       levels.pop_back();
       done = true;
     }
@@ -200,11 +200,11 @@ bool is_mapping(py::handle value) {
   return is == 1;
 }
 
-Digest identity(py::handle value, bool use_cache) {
+Digest identity(py::handle value, const Options& options) {
   // The levels stand on the heap, so that no depth of nesting can exhaust the stack of the thread.
   std::vector<Level> levels;
   try {
-    return walk(value, levels, use_cache);
+    return walk(value, levels, options);
   } catch (const Unsupported& unsupported) {
     throw py::type_error("no identity for " + location(levels) + ": " + unsupported.what + "; " +
                          unsupported.remedy);

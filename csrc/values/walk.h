@@ -6,7 +6,8 @@
 
 #include <cstddef>
 
-#include "identity/tree.h"
+#include "identity/digest.h"
+#include "values/options.h"
 
 namespace mmhash {
 
@@ -18,10 +19,9 @@ inline constexpr std::size_t kMaxDepth = 1000;
 // A dict or any other collections.abc.Mapping.
 bool is_mapping(py::handle value);
 
-// `use_cache`: tensors may be found in the cache and added to it. Raises (as C++ exceptions that pybind11
-// translates) TypeError for a value that has no identity, with the place where it stands in a nested value;
-// ValueError for a value that contains itself or is nested deeper than kMaxDepth; and whatever the value's
-// own methods raise.
-Digest identity(py::handle value, bool use_cache);
+// Raises (as C++ exceptions that pybind11 translates) TypeError for a value that has no identity, with the
+// place where it stands in a nested value; ValueError for a value that contains itself or is nested deeper
+// than kMaxDepth; and whatever the value's own methods raise.
+Digest identity(py::handle value, const Options& options);
 
 }  // namespace mmhash

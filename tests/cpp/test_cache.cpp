@@ -1,5 +1,5 @@
-// Every watch is dropped exactly once or still held, whoever else is at it; the order of eviction; one hashes
-// and the others wait; and a child after fork().
+// Every validator is dropped exactly once or still held, whoever else is at it; the order of eviction; one
+// hashes and the others wait; and a child after fork().
 #include "cache/cache.h"
 
 #include <sys/wait.h>
@@ -20,78 +20,78 @@ CacheKey key(std::uint64_t owner, std::uint64_t layout = 0) {
   return made;
 }
 
-// A watch is known by its version; `tally` counts how often each was released.
-struct Watches {
+// A validator is known by its version.
+struct Validators {
   std::vector<std::atomic<int>> released;
   std::atomic<std::uint64_t> made{0};
 
-  explicit Watches(std::size_t most) : released(most) {}
+  explicit Validators(std::size_t most) : released(most) {}
 
-  Watch make() {
-    Watch watch;
-    watch.version = made++;
-    CHECK(watch.version < released.size(), "more watches than %zu", released.size());
-    return watch;
+  Validator make() {
+    Validator validator;
+    validator.version = made++;
+    CHECK(validator.version < released.size(), "more validators than %zu", released.size());
+    return validator;
   }
   void release(Cache::Dropped& dropped) {
-    for (const Watch& watch : dropped) {
-      ++released[watch.version];
+    for (const Validator& validator : dropped) {
+      ++released[validator.version];
     }
     dropped.clear();
   }
   void check_all_released_once() const {
     for (std::size_t i = 0; i < made; ++i) {
-      CHECK(released[i] == 1, "watch %zu was released %d times", i, released[i].load());
+      CHECK(released[i] == 1, "validator %zu was released %d times", i, released[i].load());
     }
   }
 };
 
 bool holds(Cache& cache, const CacheKey& wanted) {
   Digest digest;
-  Watch watch;
-  return cache.find(wanted, digest, watch);
+  Validator validator;
+  return cache.find(wanted, digest, validator);
 }
 
-void insert(Cache& cache, const CacheKey& key, Watches& watches) {
+void insert(Cache& cache, const CacheKey& key, Validators& validators) {
   Cache::Dropped dropped;
   Digest digest{};
   digest[0] = static_cast<std::uint8_t>(key.owner);
-  cache.insert(key, digest, watches.make(), cache.forgets(), dropped);
-  watches.release(dropped);
+  cache.insert(key, digest, validators.make(), cache.forgets(), dropped);
+  validators.release(dropped);
 }
 
 void check_order() {
   Cache cache(3);
-  Watches watches(16);
+  Validators validators(16);
   for (std::uint64_t owner = 1; owner <= 3; ++owner) {
-    insert(cache, key(owner), watches);
+    insert(cache, key(owner), validators);
   }
   CHECK(holds(cache, key(1)), "the oldest");  // and makes it the youngest
-  insert(cache, key(4), watches);
+  insert(cache, key(4), validators);
   CHECK(!holds(cache, key(2)), "the least recently used was kept");
   CHECK(holds(cache, key(1)) && holds(cache, key(3)) && holds(cache, key(4)), "another was evicted");
   CHECK(cache.stats().evictions == 1 && cache.stats().currsize == 3, "statistics");
 
   Cache::Dropped dropped;
   cache.resize(1, dropped);
-  watches.release(dropped);
+  validators.release(dropped);
   CHECK(holds(cache, key(4)) && !holds(cache, key(3)), "resize() keeps the youngest");
-  insert(cache, key(4), watches);  // replaces, and releases what it replaces
+  insert(cache, key(4), validators);  // replaces, and releases what it replaces
   CHECK(cache.stats().currsize == 1, "%zu entries of one key", cache.stats().currsize);
   cache.resize(0, dropped);
-  watches.release(dropped);
+  validators.release(dropped);
   CHECK(!cache.enabled(), "a cache of no entries is enabled");
-  insert(cache, key(5), watches);
+  insert(cache, key(5), validators);
   CHECK(!holds(cache, key(5)), "an entry in a cache of none");
-  watches.check_all_released_once();
+  validators.check_all_released_once();
 }
 
 void check_keys_and_forget() {
   Cache cache(16);
-  Watches watches(16);
-  insert(cache, key(1, 1), watches);
-  insert(cache, key(1, 2), watches);
-  insert(cache, key(2, 1), watches);
+  Validators validators(16);
+  insert(cache, key(1, 1), validators);
+  insert(cache, key(1, 2), validators);
+  insert(cache, key(2, 1), validators);
   CacheKey moved = key(1, 1);
   moved.data += 8;
   CHECK(!holds(cache, moved) && !holds(cache, key(1, 3)) && !holds(cache, key(2, 2)), "another key hit");
@@ -100,28 +100,28 @@ void check_keys_and_forget() {
   const std::uint64_t before = cache.forgets();
   cache.forget(1, dropped);
   CHECK(dropped.size() == 2 && cache.stats().invalidations == 2, "%zu of 2 forgotten", dropped.size());
-  watches.release(dropped);
+  validators.release(dropped);
   CHECK(holds(cache, key(2, 1)) && !holds(cache, key(1, 1)), "the wrong owner was forgotten");
 
   // Somebody who read the memory before it was forgotten comes too late.
-  cache.insert(key(1, 1), Digest{}, watches.make(), before, dropped);
-  watches.release(dropped);
+  cache.insert(key(1, 1), Digest{}, validators.make(), before, dropped);
+  validators.release(dropped);
   CHECK(!holds(cache, key(1, 1)), "an entry from before forget() came in after it");
 
   cache.hit(), cache.miss(), cache.bypass();
   cache.clear(dropped);
-  watches.release(dropped);
+  validators.release(dropped);
   const CacheStats stats = cache.stats();
   CHECK(stats.hits + stats.misses + stats.bypasses + stats.invalidations + stats.currsize == 0,
         "after clear()");
   CHECK(stats.maxsize == 16, "clear() made maxsize %zu", stats.maxsize);
-  watches.check_all_released_once();
+  validators.check_all_released_once();
 }
 
 void check_many_threads() {
   constexpr int kThreads = 8, kRounds = 20000;
   Cache cache(16);
-  Watches watches(kThreads * kRounds);
+  Validators validators(kThreads * kRounds);
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
@@ -131,7 +131,7 @@ void check_many_threads() {
         const std::uint64_t bits = random();
         const CacheKey wanted = key(1 + bits % 24, (bits >> 8) % 2);
         Digest digest;
-        Watch watch;
+        Validator validator;
         switch ((bits >> 16) % 64) {
           case 0: cache.clear(dropped); break;
           case 1: cache.resize((bits >> 24) % 24, dropped); break;
@@ -140,16 +140,16 @@ void check_many_threads() {
           case 4:
           case 5: cache.invalidate(wanted, dropped); break;
           default:
-            if (cache.find(wanted, digest, watch)) {
+            if (cache.find(wanted, digest, validator)) {
               CHECK(digest[0] == static_cast<std::uint8_t>(wanted.owner), "the digest of another key");
-              CHECK(watch.version < watches.made, "a watch that nobody made");
+              CHECK(validator.version < validators.made, "a validator that nobody made");
               cache.hit();
             } else {
               cache.miss();
-              insert(cache, wanted, watches);
+              insert(cache, wanted, validators);
             }
         }
-        watches.release(dropped);
+        validators.release(dropped);
         CHECK(cache.stats().currsize <= 24, "%zu entries", cache.stats().currsize);
       }
     });
@@ -157,11 +157,11 @@ void check_many_threads() {
   for (std::thread& thread : threads) {
     thread.join();
   }
-  CHECK(watches.made > kThreads, "hardly any entries");
+  CHECK(validators.made > kThreads, "hardly any entries");
   Cache::Dropped dropped;
   cache.clear(dropped);
-  watches.release(dropped);
-  watches.check_all_released_once();
+  validators.release(dropped);
+  validators.check_all_released_once();
 }
 
 // At most one at a time computes a key, and everybody comes through.
@@ -206,7 +206,7 @@ void check_in_flight() {
 void check_fork() {
   Cache::Dropped dropped;
   cache().resize(7, dropped);
-  cache().insert(key(1), Digest{}, Watch{}, cache().forgets(), dropped);
+  cache().insert(key(1), Digest{}, Validator{}, cache().forgets(), dropped);
   CHECK(cache().enter(key(9)) == nullptr, "a key that nobody computes");  // and it stays begun
   std::atomic<bool> stop{false};
   std::vector<std::thread> busy;
@@ -214,7 +214,7 @@ void check_fork() {
     busy.emplace_back([&, t] {
       Cache::Dropped mine;
       for (std::uint64_t i = 0; !stop; ++i) {
-        cache().insert(key(i % 16 + 2, t), Digest{}, Watch{}, cache().forgets(), mine);
+        cache().insert(key(i % 16 + 2, t), Digest{}, Validator{}, cache().forgets(), mine);
         mine.clear();
       }
     });
@@ -226,7 +226,7 @@ void check_fork() {
       Cache::Dropped none;
       const bool empty = cache().stats().currsize == 0 && cache().stats().maxsize == 7;
       const bool free = cache().enter(key(9)) == nullptr;
-      cache().insert(key(1), Digest{}, Watch{}, cache().forgets(), none);
+      cache().insert(key(1), Digest{}, Validator{}, cache().forgets(), none);
       _exit(!empty ? 1 : !free ? 2 : holds(cache(), key(1)) ? 0 : 3);
     }
     int status = -1;
@@ -249,5 +249,5 @@ int main() {
   check_many_threads();
   check_in_flight();
   check_fork();
-  std::printf("every watch released once\n");
+  std::printf("every validator released once\n");
 }

@@ -57,7 +57,7 @@ Bytes fold_by_kernel(const std::byte* data, std::size_t size, const Strided* lay
 
 Bytes expected_fold(const Payload& payload) {
   Bytes out(kLeafBytes);
-  out.resize(fold(payload, out.data()));
+  out.resize(fold_tree(payload, out.data()));
   return out;
 }
 

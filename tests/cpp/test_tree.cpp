@@ -16,7 +16,7 @@ std::vector<std::byte> slow_tree(std::vector<std::byte> payload) {
   while (payload.size() > 8192) {
     std::vector<std::byte> above;
     for (std::size_t i = 0; i < payload.size(); i += 8192) {
-      const Digest digest = xxh3_128(payload.data() + i, std::min<std::size_t>(8192, payload.size() - i));
+      const Xxh3Digest digest = xxh3_128(payload.data() + i, std::min<std::size_t>(8192, payload.size() - i));
       const auto* bytes = reinterpret_cast<const std::byte*>(digest.data());
       above.insert(above.end(), bytes, bytes + digest.size());
     }
@@ -27,7 +27,7 @@ std::vector<std::byte> slow_tree(std::vector<std::byte> payload) {
 
 std::vector<std::byte> fold_of(const Payload& payload) {
   std::vector<std::byte> out(kLeafBytes);
-  out.resize(fold(payload, out.data()));
+  out.resize(fold_tree(payload, out.data()));
   return out;
 }
 
@@ -42,7 +42,7 @@ std::vector<std::byte> fold_strided(const std::vector<std::byte>& payload) {
 }
 
 std::vector<std::byte> fold_pieces(const std::vector<std::byte>& payload) {
-  Fold fold(payload.size());
+  TreeFold fold(payload.size());
   for (std::size_t at = 0; at < payload.size();) {
     const std::int64_t most = random_between(0, 3) == 0 ? 100 : 3 * 8192;
     const auto size = std::min(payload.size() - at, static_cast<std::size_t>(random_between(0, most)));
@@ -88,7 +88,7 @@ void check_wrong_pieces() {
   int refused = 0;
   for (const std::size_t announced : {10000, 10002, 100, 8192}) {
     try {
-      Fold fold(announced);
+      TreeFold fold(announced);
       std::vector<std::byte> out(kLeafBytes);
       fold.update(bytes.data(), 5000);
       fold.update(bytes.data() + 5000, 5001);

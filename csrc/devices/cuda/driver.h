@@ -4,16 +4,12 @@
 #pragma once
 
 #include <cstddef>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-namespace mmhash::cuda {
+#include "devices/backend.h"
 
-// The kernel cannot be used on this machine or device: the reason. Such tensors are copied to the host.
-struct Unavailable : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+namespace mmhash::cuda {
 
 using Result = int;  // CUresult
 inline constexpr Result kSuccess = 0, kOutOfMemory = 2, kNotReady = 600, kCaptureImplicit = 906;

@@ -6,6 +6,7 @@
 
 #include "devices/cuda/job.h"
 #include "devices/cuda/strided.h"
+#include "identity/tree.h"
 
 namespace mmhash::cuda {
 namespace {
@@ -38,6 +39,8 @@ void refuse_capture(Stream stream) {
         "does not run now; hash it before or after the capture");
   }
 }
+
+static_assert(kLeafBytes == mmhash::kLeafBytes && kFanIn * sizeof(Xxh3Digest) == kLeafBytes);
 
 // The size of tree(payload).
 std::size_t folded_size(std::size_t size) {

@@ -1,0 +1,59 @@
+// What a device must offer: start the fold of a payload on a stream of its own, and tell when it is done.
+// May be known here: identity, intake, the framework whose memory it is. Nothing of caches, values or
+// Python's arguments. To add a device: a folder beside cuda/ and its row in backend_of().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+
+#include "identity/algorithm.h"
+#include "intake/device.h"
+
+namespace mmhash {
+
+// The device cannot fold on this machine: the reason. Its tensors are copied to the host to be hashed.
+struct Unavailable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// A payload that is being folded on its device. Its memory must stay until done().
+class DeviceFold {
+ public:
+  DeviceFold() = default;
+  DeviceFold(const DeviceFold&) = delete;
+  DeviceFold& operator=(const DeviceFold&) = delete;
+  virtual ~DeviceFold() = default;
+
+  // Never blocks. Throws std::runtime_error in a forked child.
+  virtual bool done() const = 0;
+  // Blocks until done(); to be called without the GIL. Throws std::runtime_error if the device reports an
+  // error, be it of earlier work.
+  virtual void wait() = 0;
+  // tree(payload), at most kLeafBytes, once done().
+  virtual std::span<const std::byte> folded() const = 0;
+  // The framework's handle of the stream it runs on.
+  virtual std::uintptr_t stream() const = 0;
+  // True in a child that was forked after it was started: nothing of it may be touched there.
+  virtual bool forked() const = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // Its one name in info(): how tensors on it are hashed.
+  virtual const char* path() const = 0;
+  virtual bool folds(const Algorithm& algorithm) const = 0;
+  // Enqueues the fold of a payload that is not empty on the framework's current stream of the device with
+  // that index, behind what is there already. Null if it has to be copied: no memory for buffers is left, or
+  // the layout is beyond the device. Throws Unavailable, and std::runtime_error while a graph is being
+  // captured or if the device reports an error. Needs the GIL, and releases it.
+  virtual std::unique_ptr<DeviceFold> start(const Payload& payload, int index) = 0;
+};
+
+// Null for a device that has none: its tensors are copied to the host.
+Backend* backend_of(Device device);
+
+}  // namespace mmhash
