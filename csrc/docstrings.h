@@ -20,6 +20,14 @@ Contiguous memory is read in place; strided memory through at most 64 KiB of scr
 not depend on it. Safe to call from any thread. Memory that another thread writes meanwhile gives the digest
 of some mixture.
 
+A PIL image is what Pillow gives of the current frame: mode, size, palette, transparency and tobytes(). So
+16-bit RGB PNGs count by the 8 bits that Pillow keeps, an EXIF orientation does not turn the pixels unless
+Pillow itself does so (TIFF) or ImageOps.exif_transpose() did, and other frames do not show. An unread file is
+loaded by one thread at a time, images of one file object included; the others wait without the GIL. An image that
+failed to load raises the same each time, though Pillow itself would give black pixels the second time: open
+its file again. Threads that call the image's own load(), seek() or crop() meanwhile are not waited for, and
+a load() that failed before mmhash saw the image often cannot be told from one that succeeded.
+
 The identity of a torch tensor of 128 KiB or more is kept in a cache and found again while `_version` tells of no
 write; nothing of the tensor is kept alive. Arrays and buffers are hashed each time unless frozen. A write that
 leaves `_version` as it is (through .data, untyped_storage(), DLPack or a raw pointer, by collectives, fused
@@ -29,8 +37,9 @@ the cache off, and cache=False for one call.
 
 Raises TypeError for a value that has no identity (object, string, datetime and longdouble arrays; sparse,
 quantized, nested and meta tensors; sets; other classes), naming where in a nested value it stands;
-ValueError for one that contains itself or is nested deeper than 1,000 levels; and whatever the value's own
-methods raise.
+ValueError for one that contains itself or is nested deeper than 1,000 levels; RuntimeError for an image that
+this thread is loading already; and whatever the value's own methods raise, an image's with its type and the
+place before the message.
 
 >>> mmhash.identity([1, "image"]).hex()
 'deb24704e56c484dc40b971d7463d1b3'

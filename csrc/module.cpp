@@ -21,6 +21,7 @@
 #include "intake/counters.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
+#include "values/images.h"
 #include "values/leaf.h"
 #include "values/pending.h"
 #include "values/walk.h"
@@ -340,6 +341,11 @@ PYBIND11_MODULE(bindings, m) {
   m.def("freeze", &freeze);
   m.def("forget", &forget);
   m.def("thaw", &thaw);
+  m.def("load_image", &load_image, py::arg("image"), py::pos_only(),
+        "image.load() of a PIL image, as identity() does it: by one thread at a time, and what failed once "
+        "raises the same each time.");
+  m.def("load_images", &load_images, py::arg("value"), py::pos_only(),
+        "load_image() of all PIL images in nested lists, tuples and mappings; passes over all else.");
   m.def("data_pointer", &data_pointer,
         "The address that hashing would read in place, or 0 if it would gather.");
   m.def(

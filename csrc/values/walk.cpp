@@ -9,6 +9,8 @@
 #include "identity/frame.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
+#include "values/exceptions.h"
+#include "values/images.h"
 #include "values/leaf.h"
 
 namespace mmhash {
@@ -23,59 +25,14 @@ struct Level {
   std::vector<Digest> identities{};  // of the parts so far: its size is the index of the next part
 };
 
-template <typename T>
-void append(std::vector<std::byte>& bytes, const T* data, std::size_t count) {
-  const auto* first = reinterpret_cast<const std::byte*>(data);
-  bytes.insert(bytes.end(), first, first + count * sizeof(T));
-}
-
 std::vector<std::byte> count_header(std::uint64_t count) {
-  std::vector<std::byte> header;
-  append(header, &count, 1);
-  return header;
-}
-
-bool is_mapping(py::handle value) {
-  if (PyDict_Check(value.ptr())) {
-    return true;
-  }
-  // No initializer: another thread would wait for it with the GIL, which the import gives up.
-  static PyObject* mapping = nullptr;
-  if (mapping == nullptr) {
-    mapping = py::object(py::module_::import("collections.abc").attr("Mapping")).release().ptr();
-  }
-  const int is = PyObject_IsInstance(value.ptr(), mapping);
-  if (is < 0) {
-    throw py::error_already_set();
-  }
-  return is == 1;
-}
-
-bool is_image(py::handle value) {
-  static PyObject* image = nullptr;  // PIL.Image.Image, kept for ever once some other code imported it
-  if (image == nullptr) {
-    image = if_imported("PIL.Image", "Image").release().ptr();
-  }
-  return image != nullptr && PyObject_TypeCheck(value.ptr(), reinterpret_cast<PyTypeObject*>(image)) != 0;
+  const auto* first = reinterpret_cast<const std::byte*>(&count);
+  return {first, first + sizeof count};
 }
 
 Level image_level(py::handle image) {
-  image.attr("load")();  // a lazily opened file knows its final palette and size only now
-  const std::string mode = py::str(image.attr("mode"));
-  const py::tuple size = image.attr("size");
-  std::vector<std::byte> header{static_cast<std::byte>(mode.size())};
-  append(header, mode.data(), mode.size());
-  for (const py::handle side : size) {
-    const auto extent = py::cast<std::uint64_t>(side);
-    append(header, &extent, 1);
-  }
-  py::object palette = image.attr("palette");
-  if (!palette.is_none()) {
-    palette = py::make_tuple(palette.attr("mode"), palette.attr("tobytes")());
-  }
-  const py::object transparency = image.attr("info").attr("get")("transparency");
-  return {'P', py::reinterpret_borrow<py::object>(image),
-          py::make_tuple(palette, transparency, image.attr("tobytes")()), std::move(header)};
+  auto [header, parts] = image_parts(image);
+  return {'P', py::reinterpret_borrow<py::object>(image), std::move(parts), std::move(header)};
 }
 
 Level mapping_level(py::handle mapping) {
@@ -170,8 +127,7 @@ std::string location(const std::vector<Level>& levels) {
     if (level.kind == 'L') {
       path += "[" + std::to_string(index) + "]";
     } else if (level.kind == 'P') {
-      constexpr const char* kParts[] = {".palette", ".info[\"transparency\"]", ".tobytes()"};
-      path += kParts[std::min<std::size_t>(index, 2)];
+      path += image_part_name(index);
     } else {
       const py::handle key(
           PyTuple_GET_ITEM(level.parts.ptr(), static_cast<Py_ssize_t>(index & ~std::size_t{1})));
@@ -234,6 +190,22 @@ Digest walk(py::handle value, std::vector<Level>& levels, const Options& options
 
 }  // namespace
 
+bool is_mapping(py::handle value) {
+  if (PyDict_Check(value.ptr())) {
+    return true;
+  }
+  // No initializer: another thread would wait for it with the GIL, which the import gives up.
+  static PyObject* mapping = nullptr;
+  if (mapping == nullptr) {
+    mapping = py::object(py::module_::import("collections.abc").attr("Mapping")).release().ptr();
+  }
+  const int is = PyObject_IsInstance(value.ptr(), mapping);
+  if (is < 0) {
+    throw py::error_already_set();
+  }
+  return is == 1;
+}
+
 Digest identity(py::handle value, const Options& options) {
   // The levels stand on the heap, so that no depth of nesting can exhaust the stack of the thread.
   std::vector<Level> levels;
@@ -242,6 +214,11 @@ Digest identity(py::handle value, const Options& options) {
   } catch (const Unsupported& unsupported) {
     throw py::type_error("no identity for " + location(levels) + ": " + unsupported.what + "; " +
                          unsupported.remedy);
+  } catch (const ImageError& failed) {
+    if (levels.empty()) {
+      throw failed.error;  // the value itself: there is no place to tell
+    }
+    throw_located(failed.error, location(levels));
   }
 }
 
