@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal
 
-from mmhash._images import load_images
+from mmhash import _core
 from mmhash._requests import Hashes, Request, items_of
 from mmhash._streams import after_current_work
 from mmhash._workers import Workers
@@ -209,7 +209,7 @@ class HashExecutor:
         items = items_of(inputs)
         self._check_open()
         values = [value for item in items for value in held_by(item)]
-        load_images(values)
+        _core.load_images(values)  # in another thread they could meet who goes on using them
         work = after_current_work(values, lambda: [item.resolve() for item in items])
         return Request(request_id, work, self._release, self._finish)
 

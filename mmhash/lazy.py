@@ -216,8 +216,11 @@ class LazyHash:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Of pickle, copy and deepcopy: the hash is in the state that they take."""
-        if self.resolve_before_copying and not self.is_resolved and self._parts():
-            self.resolve()
+        if not self.is_resolved and self._parts():
+            if self.resolve_before_copying:
+                self.resolve()
+            else:  # Pillow pickles an image that failed to load as black pixels
+                _core.load_images(held_by(self))
         return super().__reduce_ex__(protocol)
 
     def __setstate__(self, state: Any) -> None:

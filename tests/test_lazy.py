@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import io
 import pickle
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import mmhash
 from mmhash import lazy
@@ -481,3 +483,17 @@ def agree(lazily: Any, eager: Eager) -> bool:
             _ = lazily.hash
         return True
     return bool(lazily.hash == eager.hash)
+
+
+def test_a_damaged_image_is_not_pickled_as_a_black_one() -> None:
+    """Pillow itself would, the second time it is asked for its pixels."""
+
+    class Unresolved(Plain):
+        resolve_before_copying = False
+
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(file, "PNG")
+    item = Unresolved(Image.open(io.BytesIO(file.getvalue()[:-200])))
+    for _ in range(3):
+        with pytest.raises(OSError, match="truncated"):
+            item.__reduce_ex__(4)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from mmhash import _core
 from mmhash.cli.entries import CLI_EXTRA, Entry, Notice, ReadOptions, Unread, parsing
 from mmhash.cli.errors import UnusableFileError, reason, require
 from mmhash.cli.image_headers import bits_per_channel, bytes_behind
@@ -36,7 +37,8 @@ def read_image(path: str, options: ReadOptions) -> Iterator[Entry | Unread | Not
             )
         with parsing(path, WHAT), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image.load()  # a truncated file fails here, and palette and transparency are final
+            # A truncated file fails here, and palette and transparency are final.
+            _core.load_image(image)
         yield Entry.of("", image)
         for text in _left_out(pillow, path, image):
             yield Notice(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from mmhash import _core
@@ -13,10 +13,6 @@ from mmhash.engines.vllm.probe import Probe
 # Of an image, copied out of Pillow and hashed at a time. Copied as a whole, 3840x2160 pixels take
 # three times as long, most of which are page faults: memory of that size is fresh at each copy.
 BAND_BYTES = 2 << 20
-
-# Decodes an image, in one thread at a time; what it raised once it raises every time, where Pillow
-# would give the pixels that it had, and black ones.
-_load_image: Callable[[Any], None] = getattr(_core, "load_image", lambda image: image.load())
 
 
 class Values:
@@ -102,7 +98,7 @@ class Values:
         image_id = self._image_id(image)
         if image_id is not None:
             return image_id
-        _load_image(image)  # of a file, size and palette are known only then
+        _core.load_image(image)  # of a file, size and palette are known only then
         palette = image.palette
         if palette is not None:
             palette = ["palette", palette.mode, palette.rawmode, bytes(palette.palette)]
