@@ -9,11 +9,12 @@ import pytest
 import torch
 from cases import IMAGE, IMAGE_BYTES, floats
 from goals import Goal, check_goal
-from measured import Measured, Quartiles
+from measured import Measured
 from pytest_benchmark.fixture import BenchmarkFixture
 from ways import Way, record, time_all
 
 import mmhash
+from mmhash.demos.compare.timing import Quartiles
 
 SMALLEST: int = mmhash.info()["cache_min_bytes"]  # type: ignore[assignment]
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from cases import IMAGE, IMAGE_BYTES, floats
 from goals import Goal, check_goal
-from measured import Measured, Quartiles
+from measured import Measured
 from peers import sglang_0_5_23
 from pytest_benchmark.fixture import BenchmarkFixture
 from ways import Way, record, time_all
 
 import mmhash
 from mmhash import MultimodalDataItem, MultimodalInputs
+from mmhash.demos.compare.timing import Quartiles
 
 CASE = f"from_dict, one item of {IMAGE_BYTES}"
 

@@ -15,7 +15,8 @@ def differences(ones: Sequence[float], others: Sequence[float]) -> str:
     """Milliseconds: the median of paired differences and its standard error.
 
     The error is that of a median of normal values, 1.25 times the mean's, with the deviation taken
-    from the quartiles, 1.35 apart: so one request that was held up does not count for all.
+    from the quartiles, 1.35 apart: so one request that was held up does not count for all. Quartiles
+    of the population, which extremes lie outside of: a description of the samples has nearer ones.
     """
     found = [(one - other) * 1e3 for one, other in zip(ones, others, strict=True)]
     low, median, high = statistics.quantiles(found, n=4)

@@ -17,6 +17,8 @@ from engines.paired import (
 from engines.savings import Savings
 from tables import bold, duration, markdown, significant
 
+from mmhash.demos.compare.timing import quartiles
+
 ROWS = {
     "released, unset": "as released, no hash yet",
     "mmhash, unset": "mmhash, no hash yet, 1 thread",
@@ -34,7 +36,7 @@ def calls(document: dict[str, Any]) -> str:
     lines = [["", "a call", "quartiles", "speed"]]
     for name, words in ROWS.items():
         seconds = rows[name]["seconds"]
-        low, median, high = statistics.quantiles(seconds, n=4)
+        low, median, high = quartiles(seconds)
         # Round by round: all rows of a round saw the same machine.
         pairs = zip(rows[UNSET]["seconds"], seconds, strict=True)
         ratio = statistics.median(released / ours for released, ours in pairs)
