@@ -1,4 +1,4 @@
-"""What building multimodal inputs costs inside the real SGLang, with mmhash and without.
+"""Microbenchmark: building multimodal inputs inside the real SGLang, with mmhash and without.
 
     python bench/engines/sglang/calls.py --out FILE.json        # in an environment that has SGLang
 

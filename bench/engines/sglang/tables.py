@@ -144,7 +144,7 @@ def _hash(found: dict[str, float] | None) -> str:
 
 #: The results of each command: their kind, with which their files' names begin; the tables that can
 #: be made of one; and the one that a table shows which names no result.
-KINDS = [
+RESULT_TYPES = [
     ("sglang", {"sglang": calls}, "sglang-0.5.23"),
     ("server-sglang", {"sglang-server": server}, "server-sglang-0.5.23"),
 ]
