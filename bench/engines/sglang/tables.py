@@ -17,6 +17,8 @@ from engines.paired import (
 from engines.savings import Savings
 from tables import bold, duration, markdown, significant
 
+from mmhash.demos.compare.timing import quartiles
+
 ROWS = {
     "released, unset": "as released, no hash yet",
     "mmhash, unset": "mmhash, no hash yet, 1 thread",
@@ -34,7 +36,7 @@ def calls(document: dict[str, Any]) -> str:
     lines = [["", "a call", "quartiles", "speed"]]
     for name, words in ROWS.items():
         seconds = rows[name]["seconds"]
-        low, median, high = statistics.quantiles(seconds, n=4)
+        low, median, high = quartiles(seconds)
         # Round by round: all rows of a round saw the same machine.
         pairs = zip(rows[UNSET]["seconds"], seconds, strict=True)
         ratio = statistics.median(released / ours for released, ours in pairs)
@@ -142,7 +144,7 @@ def _hash(found: dict[str, float] | None) -> str:
 
 #: The results of each command: their kind, with which their files' names begin; the tables that can
 #: be made of one; and the one that a table shows which names no result.
-KINDS = [
+RESULT_TYPES = [
     ("sglang", {"sglang": calls}, "sglang-0.5.23"),
     ("server-sglang", {"sglang-server": server}, "server-sglang-0.5.23"),
 ]

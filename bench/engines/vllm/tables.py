@@ -118,7 +118,7 @@ def saves(document: dict[str, Any]) -> Savings:
 
 #: The results of each command: their kind, with which their files' names begin; the tables that can
 #: be made of one; and the one that a table shows which names no result.
-KINDS = [
+RESULT_TYPES = [
     ("vllm", {"vllm": calls}, "vllm-0.32.0"),
     ("server-vllm", {"vllm-server": server}, "server-vllm-0.32.0"),
 ]
