@@ -1,6 +1,7 @@
 #include "identity/layout.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -135,6 +136,31 @@ void transform_block(std::byte* block, std::size_t size, const Dtype& dtype, Tra
   }
 }
 
+// True if no byte is other than 0 and 1. Without an early exit, so that it is one pass of wide ORs.
+bool canonical_bools(const std::byte* block, std::size_t size) {
+  std::array<std::uint64_t, 8> seen{};
+  std::size_t i = 0;
+  for (; i + sizeof seen <= size; i += sizeof seen) {
+    std::array<std::uint64_t, 8> words;
+    std::memcpy(words.data(), block + i, sizeof words);
+    for (std::size_t k = 0; k < words.size(); ++k) {
+      seen[k] |= words[k];
+    }
+  }
+  std::uint64_t all = 0;
+  for (const std::uint64_t word : seen) {
+    all |= word;
+  }
+  for (; i < size; ++i) {
+    all |= std::to_integer<std::uint64_t>(block[i]);
+  }
+  return (all & 0xfefefefefefefefeu) == 0;
+}
+
+void make_canonical_bools(std::byte* block, std::size_t size) {
+  std::transform(block, block + size, block, [](std::byte b) { return std::byte{b != std::byte{0}}; });
+}
+
 }  // namespace
 
 bool checked_size(std::span<const std::int64_t> shape, std::size_t itemsize, std::size_t& size) {
@@ -154,7 +180,7 @@ bool checked_size(std::span<const std::int64_t> shape, std::size_t itemsize, std
 }
 
 Payload::Payload(const void* data, std::size_t size)
-    : data_(static_cast<const std::byte*>(data)), size_(size), in_place_(true) {}
+    : data_(static_cast<const std::byte*>(data)), size_(size), in_place_(true), verbatim_(true) {}
 
 Payload::Payload(const void* data, const Dtype& dtype, std::span<const std::int64_t> shape,
                  std::span<const std::int64_t> strides, Transform transform)
@@ -179,6 +205,15 @@ Payload::Payload(const void* data, const Dtype& dtype, std::span<const std::int6
   }
   const bool dense = ndim_ == 0 || (ndim_ == 1 && strides_[0] == dtype.itemsize);
   in_place_ = size_ == 0 || (dense && transform.none());
+  verbatim_ = in_place_ && dtype.element_class != ElementClass::Bool;
+}
+
+const std::byte* Payload::read_block(std::size_t offset, std::size_t size, std::byte* scratch) const {
+  if (in_place_ && canonical_bools(data_ + offset, size)) {
+    return data_ + offset;
+  }
+  gather(offset, size, scratch);
+  return scratch;
 }
 
 void Payload::gather(std::size_t offset, std::size_t size, std::byte* out) const {
@@ -225,6 +260,9 @@ void Payload::gather(std::size_t offset, std::size_t size, std::byte* out) const
   }
   if (!transform_.none()) {
     transform_block(out, size, dtype_, transform_);
+  }
+  if (dtype_.element_class == ElementClass::Bool) {
+    make_canonical_bools(out, size);
   }
 }
 
