@@ -25,6 +25,7 @@ import results
 import tables
 import tables_gpu
 import tables_ranks
+from engines import savings
 
 from mmhash.demos.ranks import figure
 
@@ -59,12 +60,18 @@ def kinds() -> list[Kind]:
 
 
 def engines() -> list[Kind]:
-    """Those of each bench/engines/*/tables.py: an engine is found by its folder."""
-    found = []
+    """Those of each bench/engines/*/tables.py: an engine is found by its folder.
+
+    And `saves`, one table of them all, with rows of the engines whose tables.py has SAVES.
+    """
+    found, saved = [], {}
     for path in sorted((ROOT / "bench" / "engines").glob("*/tables.py")):
         module = importlib.import_module(f"engines.{path.parent.name}.tables")
         found += [Kind(made, results.load_json(kind), main) for kind, made, main in module.KINDS]
-    return found
+        if hasattr(module, "SAVES"):
+            kind, result, saves = module.SAVES
+            saved[path.parent.name] = saves(results.load_json(kind)[result])
+    return [*found, Kind({"saves": savings.saves}, {"engines": saved}, "engines")]
 
 
 def with_tables(text: str, known: list[Kind]) -> str:
