@@ -11,7 +11,7 @@
 // --------------------------------------
 // The payload is read once, without a lock, and without the GIL where it is large. Another thread that
 // writes into it meanwhile makes the digest that of some mixture, as it would for any reader; nothing
-// else happens, since no control flow depends on the payload. What must not happen is that the memory
+// else happens, since no address and no length depends on it. What must not happen is that the memory
 // goes away. Buffers are held by their export (a bytearray then refuses to be resized), DLPack capsules
 // by a reference, torch storages by hold_storage(). Lists and mappings are walked in a snapshot that
 // holds its elements, because another thread may change the container whenever the GIL is released, and
