@@ -143,7 +143,7 @@ def test_threads_with_small_stacks() -> None:
 
 
 def test_finalizers_at_exit() -> None:
-    """Large and small, strided and of torch: what was hashed before can be hashed to the end."""
+    """Large and small, strided and of torch, hashed before or for the first time."""
     code = """if True:
         import os
         import numpy as np
