@@ -23,6 +23,7 @@
 #include "intake/counters.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
+#include "values/containers.h"
 #include "values/identity.h"
 #include "values/images.h"
 #include "values/payloads.h"
@@ -202,9 +203,7 @@ py::int_ py_xxh3_128(py::handle data, py::handle seed) {
   Xxh3Digest digest;
   hash_contiguous(
       data, number,
-      [&](const std::byte* bytes, std::size_t size) {
-        kernel().hash128(bytes, size, number, digest.data());
-      },
+      [&](const std::byte* bytes, std::size_t size) { kernel().hash128(bytes, size, number, digest.data()); },
       [&](const Xxh3Stream& stream) { digest = stream.digest128(); });
   const py::int_ high(big_endian_64(digest.data()));
   const py::int_ low(big_endian_64(digest.data() + 8));
@@ -345,6 +344,8 @@ PYBIND11_MODULE(bindings, m) {
   if (PyModule_AddFunctions(m.ptr(), kHotFunctions) != 0) {
     throw py::error_already_set();
   }
+
+  find_mapping_type();
 
   m.def("xxh3_64", &py_xxh3_64, py::arg("data"), py::pos_only(), py::kw_only(), py::arg("seed") = py::int_(0),
         kXxh3_64Doc);
