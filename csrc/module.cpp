@@ -2,6 +2,8 @@
 // promises is in docstrings.h.
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <new>
@@ -21,6 +23,7 @@
 #include "intake/counters.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
+#include "values/containers.h"
 #include "values/identity.h"
 #include "values/images.h"
 #include "values/payloads.h"
@@ -141,8 +144,26 @@ std::uint64_t to_seed(py::handle seed) {
   throw py::type_error("seed: expected an int from 0 to 2**64 - 1, found a " + type_name(seed));
 }
 
-template <typename F>
-void with_contiguous_bytes(py::handle data, F f) {
+// From so many bytes on (3 ms), a plain hash is made in slices, so that signals are heard; streaming costs
+// nothing there.
+constexpr std::size_t kStreamBytes = std::size_t{64} << 20;
+
+void update_in_slices(Xxh3Stream& stream, const Payload& payload) {
+  constexpr std::size_t kPieceBytes = std::size_t{1} << 20;  // 50 us, or what a disk takes to page it in
+  std::size_t begin = 0;
+  without_gil_in_slices([&](Deadline deadline) {
+    do {
+      const std::size_t size = std::min(kPieceBytes, payload.size() - begin);
+      stream.update(payload.data() + begin, size);
+      begin += size;
+    } while (begin < payload.size() && std::chrono::steady_clock::now() < deadline);
+    return begin == payload.size();
+  });
+}
+
+// Calls whole(bytes, size), or finish(stream) once all bytes went through it.
+template <typename Whole, typename Finish>
+void hash_contiguous(py::handle data, std::uint64_t seed, Whole whole, Finish finish) {
   TensorView view;
   read_contiguous(data, view);
   view.transform.swap_bytes = false;  // the bytes as they stand
@@ -157,26 +178,33 @@ void with_contiguous_bytes(py::handle data, F f) {
                           "; make it contiguous, or use identity(), which reads any layout");
   }
   if (payload.size() < kGilReleaseBytes) {
-    f(payload.data(), payload.size());
+    whole(payload.data(), payload.size());
+  } else if (payload.size() < kStreamBytes) {
+    without_gil([&] { whole(payload.data(), payload.size()); });
   } else {
-    without_gil([&] { f(payload.data(), payload.size()); });
+    Xxh3Stream stream(seed);
+    update_in_slices(stream, payload);
+    finish(stream);
   }
 }
 
 std::uint64_t py_xxh3_64(py::handle data, py::handle seed) {
   const std::uint64_t number = to_seed(seed);
   std::uint64_t hash = 0;
-  with_contiguous_bytes(
-      data, [&](const std::byte* bytes, std::size_t size) { hash = kernel().hash64(bytes, size, number); });
+  hash_contiguous(
+      data, number,
+      [&](const std::byte* bytes, std::size_t size) { hash = kernel().hash64(bytes, size, number); },
+      [&](const Xxh3Stream& stream) { hash = stream.digest64(); });
   return hash;
 }
 
 py::int_ py_xxh3_128(py::handle data, py::handle seed) {
   const std::uint64_t number = to_seed(seed);
   Xxh3Digest digest;
-  with_contiguous_bytes(data, [&](const std::byte* bytes, std::size_t size) {
-    kernel().hash128(bytes, size, number, digest.data());
-  });
+  hash_contiguous(
+      data, number,
+      [&](const std::byte* bytes, std::size_t size) { kernel().hash128(bytes, size, number, digest.data()); },
+      [&](const Xxh3Stream& stream) { digest = stream.digest128(); });
   const py::int_ high(big_endian_64(digest.data()));
   const py::int_ low(big_endian_64(digest.data() + 8));
   return py::int_((high << py::int_(64)) | low);
@@ -316,6 +344,8 @@ PYBIND11_MODULE(bindings, m) {
   if (PyModule_AddFunctions(m.ptr(), kHotFunctions) != 0) {
     throw py::error_already_set();
   }
+
+  find_mapping_type();
 
   m.def("xxh3_64", &py_xxh3_64, py::arg("data"), py::pos_only(), py::kw_only(), py::arg("seed") = py::int_(0),
         kXxh3_64Doc);

@@ -143,7 +143,7 @@ def test_threads_with_small_stacks() -> None:
 
 
 def test_finalizers_at_exit() -> None:
-    """Large and small, strided and of torch: what was hashed before can be hashed to the end."""
+    """Large and small, strided and of torch, hashed before or for the first time."""
     code = """if True:
         import os
         import numpy as np
@@ -157,11 +157,45 @@ def test_finalizers_at_exit() -> None:
                 write(1, b"same\\n" if identity(self.value) == self.expected else b"another\\n")
         kept = [Last(value) for value in (
             np.zeros(3_000_000), torch.zeros(3_000_000), np.zeros((1000, 1000)).T, torch.zeros(3),
-            [1, {"a": b"x"}], 10**300,
+            [1, {"a": b"x"}], 10**300, np.float32(1),
         )]
     """
     done = run_python(code, timeout=WAIT, MMHASH_CACHE_SIZE="100")
-    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["same"] * 6, "")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["same"] * 7, "")
+
+
+FIRST = [
+    "[1]",
+    "(1, [2.0])",
+    "{'a': b'x'}",
+    "types.MappingProxyType({'a': 1})",
+    "np.float32(1)",
+    "np.zeros(3)",
+    "np.zeros(3_000_000)",
+    "torch.zeros(3)",
+    "torch.zeros(3_000_000)",
+    "10**300",
+    "'\xe9' * 100_000",
+]
+
+
+@pytest.mark.parametrize("value", FIRST)
+def test_the_first_hash_of_the_process_at_its_exit(value: str) -> None:
+    code = f"""if True:
+        import os, types
+        import numpy as np
+        import torch
+        import mmhash
+        class Last:
+            def __init__(self, value):
+                self.value, self.me = value, self
+            def __del__(self, write=os.write, identity=mmhash.identity):
+                write(1, identity(self.value).hex().encode())
+        kept = Last({value})
+    """
+    done = run_python(code, timeout=WAIT, MMHASH_CACHE_SIZE="100")
+    expected = mmhash.identity(eval(value, {"np": np, "torch": torch, "types": types})).hex()
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 
 def test_an_executor_that_nobody_shuts_down() -> None:

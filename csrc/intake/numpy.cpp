@@ -129,7 +129,7 @@ bool read_numpy(py::handle value, TensorView& view) {
     return false;
   }
   view.temporary = true;
-  view.owner = py::module_::import("numpy").attr("asarray")(value);
+  view.owner = py::handle(numpy_names.asarray)(value);
   read_array(view.owner, value, view);
   return true;
 }
