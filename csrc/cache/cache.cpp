@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 #include <utility>
@@ -145,6 +146,12 @@ std::shared_ptr<InFlight> Cache::enter(const CacheKey& key) {
   std::lock_guard lock(mutex_);
   const auto [running, first] = in_flight_.try_emplace(key, std::move(mine));
   return first ? nullptr : running->second;
+}
+
+bool Cache::others_may_wait() const {
+  std::lock_guard lock(mutex_);
+  return std::any_of(in_flight_.begin(), in_flight_.end(),
+                     [](const auto& running) { return running.second->ours(); });
 }
 
 void Cache::leave(const CacheKey& key) {

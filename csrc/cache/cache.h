@@ -61,6 +61,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -92,8 +93,11 @@ class InFlight {
   void finish();
   // Waits a while. True if it is done.
   bool wait();
+  // Whether this thread is the one that hashes.
+  bool ours() const { return thread_ == std::this_thread::get_id(); }
 
  private:
+  const std::thread::id thread_ = std::this_thread::get_id();
   std::mutex mutex_;
   std::condition_variable done_;
   bool finished_ = false;
@@ -135,6 +139,9 @@ class Cache {
   // Otherwise what to wait for.
   std::shared_ptr<InFlight> enter(const CacheKey& key);
   void leave(const CacheKey& key);
+  // Whether this thread is hashing memory that others may wait for. Found in the table and not counted in a
+  // thread_local: where memory is short, a thread's first access to one ends the process (see scratch.cpp).
+  bool others_may_wait() const;
 
  private:
   struct Entry {

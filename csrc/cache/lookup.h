@@ -1,6 +1,7 @@
 // Looking up: a value's digest through the cache. Look, prove, else compute and remember. Needs the GIL.
 #pragma once
 
+#include <new>
 #include <optional>
 
 #include "cache/cache.h"
@@ -30,15 +31,12 @@ inline std::optional<Digest> find_current(const Lookup& lookup, Dropped& dropped
   return std::nullopt;
 }
 
-// How many hashes this thread is the one for that others wait for.
-inline thread_local int flights = 0;
-
 // Single flight: waits for the thread that hashes. True once it is done. False at once if this thread is one
 // that others wait for: a finalizer or a torch function mode has come here from within, and two that wait for
 // each other would do so for ever; or when the interpreter ends, since it may have stopped the other thread
 // for good.
 inline bool wait_for(InFlight& other) {
-  if (flights > 0) {
+  if (cache().others_may_wait()) {
     return false;
   }
   for (bool done = false; !done;) {
@@ -68,8 +66,11 @@ Digest compute_once(py::handle value, const TensorView& view, const Lookup& look
     const CacheKey* key = nullptr;
     ~End() {
       if (key != nullptr) {
-        --flights;
-        cache().leave(*key);
+        try {
+          cache().leave(*key);
+        } catch (const std::bad_alloc&) {
+          // A child that was forked meanwhile and cannot make its cache: there is nothing in it to leave.
+        }
       }
     }
   } end;
@@ -83,7 +84,6 @@ Digest compute_once(py::handle value, const TensorView& view, const Lookup& look
       cache().miss();
       return compute();  // the other one failed, or the memory has changed since
     }
-    ++flights;
     end.key = &lookup.key;
     if (const auto found = find_current(lookup, dropped)) {
       return *found;  // another thread was done between the first look and this turn

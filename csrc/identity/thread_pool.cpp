@@ -109,13 +109,17 @@ class Pool {
 // moment, so the child drops the pool (a few hundred bytes stay behind) and makes its own when needed.
 std::atomic<Pool*> the_pool{nullptr};
 
+// As the module is loaded, and not at the first use: that runs without the GIL, so another thread may fork
+// meanwhile, and a static of a function that is being initialized then would be waited for in the child for
+// ever.
+const int registered =
+    pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_relaxed); });
+
 Pool* pool() {
   Pool* current = the_pool.load(std::memory_order_acquire);
   if (current != nullptr) {
     return current;
   }
-  static const int registered =
-      pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_relaxed); });
   if (registered != 0) {
     return nullptr;  // a pool that cannot survive a fork is worse than none
   }

@@ -30,7 +30,7 @@ void sweep() {
   std::erase_if(abandoned(), [](const auto& hash) { return !hash->fold->forked() && hash->fold->done(); });
 }
 
-void abandon(std::unique_ptr<DeviceHash> hash) {
+void abandon(std::unique_ptr<DeviceHash>& hash) {
   if (!hash->fold->done() && !python_side::keep_until_done(hash->storage, hash->fold->stream())) {
     abandoned().push_back(std::move(hash));
   }
@@ -64,7 +64,13 @@ PendingIdentity::~PendingIdentity() {
   }
   // This may run while an exception is being raised, which is not to be disturbed.
   const py::error_scope scope;
-  abandon(std::move(hash_));
+  try {
+    abandon(hash_);
+    hash_.reset();
+  } catch (const std::exception&) {
+    // Out of memory, most likely, and a destructor must not throw. What the kernel may still read stays.
+    hash_.release();
+  }
 }
 
 bool PendingIdentity::done() const {

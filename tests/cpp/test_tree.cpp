@@ -100,6 +100,27 @@ void check_wrong_pieces() {
   CHECK(refused == 4, "pieces of a wrong total size were accepted");
 }
 
+// A payload that is read in steps, each of which ends at a deadline, one that has passed already among them.
+void check_steps() {
+  for (const std::size_t size : {kLeafBytes + 1, kParallelBytes - 1, 3 * kParallelBytes + 5}) {
+    const std::vector<std::byte> payload = random_bytes(size);
+    const std::vector<std::byte> expected = slow_tree(payload);
+    for (const unsigned threads : {1u, 4u}) {
+      set_num_threads(threads);
+      const Payload whole(payload.data(), size);
+      TreeFold fold(size);
+      int steps = 1;
+      for (; !fold.read(whole, steps % 2 == 0 ? Deadline::min() : std::chrono::steady_clock::now());
+           ++steps) {
+      }
+      std::vector<std::byte> out(kLeafBytes);
+      out.resize(fold.finish(out.data()));
+      CHECK(out == expected, "%zu bytes in %d steps, %u threads", size, steps, threads);
+      CHECK(size < kParallelBytes || threads > 1 || steps == 49, "%zu bytes in %d steps", size, steps);
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -111,5 +132,6 @@ int main() {
   check_size(static_cast<std::size_t>(random_between(1 << 22, 1 << 24)));
   check_concurrent_callers();
   check_wrong_pieces();
+  check_steps();
   std::printf("all folds agree\n");
 }

@@ -208,6 +208,9 @@ bool Device::make(std::size_t leaves) {
     made.push_back(slot);
   }
   const std::lock_guard lock(mutex_);
+  slots_ += count;
+  free_.reserve(slots_);
+  draining_.reserve(slots_);
   free_.insert(free_.end(), made.begin(), made.end());
   return true;
 }

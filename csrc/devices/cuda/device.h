@@ -22,7 +22,9 @@ struct Slot {
   DevicePointer arrived = 0, digests = 0;  // see Job
   std::size_t leaves = 0;                  // for at most as many
 
-  bool done() const { return std::atomic_ref<unsigned>(*ready).load(std::memory_order_acquire) == ticket; }
+  // Acquire load: with the ticket, the result is there. The compilers' builtin, since libc++ before 19 has no
+  // std::atomic_ref.
+  bool done() const { return __atomic_load_n(ready, __ATOMIC_ACQUIRE) == ticket; }
 };
 
 class Device {
@@ -67,8 +69,9 @@ class Device {
   std::mutex compiling_;
   std::array<Compiled, kKernels> kernels_;
 
-  std::mutex mutex_;  // of the slots; held for a few instructions
-  std::vector<Slot*> free_, draining_;
+  std::mutex mutex_;                    // of the slots; held for a few instructions
+  std::vector<Slot*> free_, draining_;  // each has room for all slots, so that giving one back cannot fail
+  std::size_t slots_ = 0;
   std::array<std::size_t, 65> made_{};  // slots by the bit width of their leaves
 };
 
