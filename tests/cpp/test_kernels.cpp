@@ -11,6 +11,8 @@
 using mmhash::available_isas;
 using mmhash::kernel;
 using mmhash::set_isa;
+using mmhash::Xxh3Digest;
+using mmhash::Xxh3Stream;
 
 namespace {
 
@@ -57,15 +59,15 @@ void compare_joined(const std::string& isa) {
 void compare_streams(const std::string& isa) {
   const std::vector<std::byte> bytes = random_bytes(kMaxSize);
   for (const std::size_t size : sizes()) {
-    for (const std::uint64_t seed : {std::uint64_t{0}, random_engine()()}) {
+    for (const std::uint64_t number : {std::uint64_t{0}, random_engine()()}) {
       std::array<unsigned char, 16> expected;
-      kernel().hash128(bytes.data(), size, seed, expected.data());
-      Xxh3Stream stream(seed);
+      kernel().hash128(bytes.data(), size, number, expected.data());
+      Xxh3Stream stream(number);
       for (std::size_t begin = 0; begin < size;) {
         const auto count = std::min(size - begin, static_cast<std::size_t>(random_between(0, 2400)));
         stream.update(bytes.data() + begin, count);
         begin += count;
-        CHECK(stream.digest64() == kernel().hash64(bytes.data(), begin, seed), "%s, %zu of %zu bytes",
+        CHECK(stream.digest64() == kernel().hash64(bytes.data(), begin, number), "%s, %zu of %zu bytes",
               isa.c_str(), begin, size);
       }
       const Xxh3Digest found = stream.digest128();

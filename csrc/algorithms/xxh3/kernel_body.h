@@ -80,6 +80,14 @@ static void stream_close(mmhash_stream* stream) {
 }
 
 const mmhash_kernel MMHASH_CONCAT(mmhash_kernel_, MMHASH_ISA) = {
-    MMHASH_STRING(MMHASH_ISA), hash64,        hash128,         hash128_joined,   hash128_leaves,
-    stream_open,               stream_update, stream_digest64, stream_digest128, stream_close,
+    MMHASH_STRING(MMHASH_ISA),
+    hash64,
+    hash128,
+    hash128_joined,
+    hash128_leaves,
+    stream_open,
+    stream_update,
+    stream_digest64,
+    stream_digest128,
+    stream_close,
 };
