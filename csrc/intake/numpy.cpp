@@ -112,15 +112,34 @@ bool is_numpy_array(py::handle value) {
 
 namespace {
 
-// As the interpreter ends, sys.modules is emptied while objects are still alive. A scalar whose library was
-// not looked up before would count as the float or the buffer that it is besides.
-void refuse_orphan(py::handle value) {
+// A type of that name among the bases of the value's, which NumPy made: asked of the type itself and not of
+// sys.modules, which is emptied as the interpreter ends, while objects are still alive.
+bool derives_from(py::handle value, std::string_view module, std::string_view name) {
   const py::handle mro(Py_TYPE(value.ptr())->tp_mro);
   for (const py::handle base : py::reinterpret_borrow<py::tuple>(mro)) {
-    if (std::string_view(reinterpret_cast<PyTypeObject*>(base.ptr())->tp_name) == "numpy.generic") {
-      throw Unsupported{"a " + type_name(value) + " while numpy is not in sys.modules",
-                        "hash it before the interpreter ends, or import numpy again"};
+    std::string_view found = reinterpret_cast<PyTypeObject*>(base.ptr())->tp_name;
+    found.remove_prefix(found.rfind('.') + 1);
+    if (found == name && std::string(py::str(base.attr("__module__"))).starts_with(module)) {
+      return true;
     }
+  }
+  return false;
+}
+
+void refuse_masked(py::handle value) {
+  if (derives_from(value, "numpy.ma", "MaskedArray")) {
+    throw Unsupported{"a " + type_name(value) + ", whose mask would be ignored",
+                      "hash (a.data, a.mask), or a.filled()"};
+  }
+}
+
+// A scalar whose library was not looked up before it was gone would count as the float or the buffer that it
+// is besides, and a masked array as one without a mask.
+void refuse_orphan(py::handle value) {
+  refuse_masked(value);
+  if (derives_from(value, "numpy", "generic")) {
+    throw Unsupported{"a " + type_name(value) + " while numpy is not in sys.modules",
+                      "hash it before the interpreter ends, or import numpy again"};
   }
 }
 
@@ -132,11 +151,8 @@ bool read_numpy(py::handle value, TensorView& view) {
     return false;
   }
   if (is_a(value, numpy_names.array)) {
-    const py::object masked = if_imported("numpy.ma", "MaskedArray");
-    if (reinterpret_cast<PyObject*>(Py_TYPE(value.ptr())) != numpy_names.array && masked &&
-        is_a(value, masked.ptr())) {
-      throw Unsupported{"a " + type_name(value) + ", whose mask would be ignored",
-                        "hash (a.data, a.mask), or a.filled()"};
+    if (reinterpret_cast<PyObject*>(Py_TYPE(value.ptr())) != numpy_names.array) {
+      refuse_masked(value);
     }
     read_array(value, value, view);
     return true;
