@@ -1,4 +1,4 @@
-"""Before anything is timed: the peers compute what they say, and the same as one another.
+"""Correctness checks before timing: peers compute what they say, and the same as one another.
 
 The expected identity is that of tests/reference.py, the readable implementation of docs/SPEC.md.
 """

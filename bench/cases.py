@@ -72,8 +72,8 @@ SIZES = {
     }.items()
 }
 
-#: What else features come as.
-KINDS = {
+#: Inputs other than contiguous float32 tensors.
+OTHER_INPUTS = {
     case.name: case
     for case in (
         Case("transposed view, 18.8 MB", transposed, with_xxhash(xxhash_of_tensor)),

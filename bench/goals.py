@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import peers
 import pytest
 from cases import IMAGE_BYTES, SIZES, Case
-from measured import Quartiles, measured
+from measured import measured
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from mmhash.demos.compare.timing import Quartiles
 
 STRICT = "MMHASH_BENCH_STRICT"
 

@@ -26,6 +26,7 @@ from interleave import Job, measure
 
 import mmhash
 from mmhash import _core
+from mmhash.demos.compare.timing import quartiles
 
 # float32 unless said: a small tensor, one leaf, an image's embeddings, a pixel_values of each usual
 # size, and what no cache holds.
@@ -136,10 +137,8 @@ def check(tensor: torch.Tensor) -> None:
     assert mmhash.identity_async(tensor).result() == expected
 
 
-def quartiles(seconds: list[float]) -> dict[str, float]:
-    ordered = torch.tensor(seconds, dtype=torch.float64)
-    q1, median, q3 = torch.quantile(ordered, torch.tensor([0.25, 0.5, 0.75]).double()).tolist()
-    return {name: float(f"{s:.4g}") for name, s in (("q1", q1), ("median", median), ("q3", q3))}
+def rounded(seconds: list[float]) -> dict[str, float]:
+    return {name: float(f"{s:.4g}") for name, s in quartiles(seconds)._asdict().items()}
 
 
 def row(*tensors: torch.Tensor) -> dict[str, object]:
@@ -163,7 +162,7 @@ def row(*tensors: torch.Tensor) -> dict[str, object]:
     return {
         "bytes": tensor.numel() * tensor.itemsize,
         "rounds": len(next(iter(rounds.values())).seconds),
-        "seconds": {name: quartiles(found.seconds) for name, found in rounds.items()},
+        "seconds": {name: rounded(found.seconds) for name, found in rounds.items()},
     }
 
 
@@ -176,7 +175,7 @@ def enqueueing() -> dict[str, float]:
         pending = [mmhash.identity_async(tensor) for _ in range(20)]
         seconds.append((time.perf_counter() - started) / 20)
         assert len({p.result() for p in pending}) == 1
-    return quartiles(seconds[20:])
+    return rounded(seconds[20:])
 
 
 def machine() -> dict[str, object]:

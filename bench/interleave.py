@@ -1,4 +1,4 @@
-"""Times several calls in turns, so that all of them see the same machine.
+"""Interleaved timing: rounds of several calls, so that all of them see the same machine.
 
 A shared machine is slow for seconds at a time. Timed one after the other, calls would be compared
 across such changes; here one round times each of them for about a millisecond, and calls are
@@ -7,12 +7,12 @@ compared round by round.
 
 from __future__ import annotations
 
-import random
-import time
 import timeit
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from mmhash.demos.compare.timing import interleaved
 
 BATCH_S = 0.001  # timed in one piece: 10,000 times what reading the clock takes
 MIN_ROUNDS = 15
@@ -41,26 +41,16 @@ class Rounds:
 
 
 def measure(jobs: Mapping[str, Job], budget_s: float) -> dict[str, Rounds]:
-    """Time all jobs in rounds until `budget_s` seconds are over.
-
-    The order is drawn anew for each round, from a fixed seed: none always follows the same other.
-    At least MIN_ROUNDS and at most MAX_ROUNDS are made. A first round, in which threads start and
-    pages are touched, is not counted.
-    """
+    """Time all jobs in MIN_ROUNDS to MAX_ROUNDS rounds, until `budget_s` seconds are over."""
     timers = {name: timer(job) for name, job in jobs.items()}
     batches = {name: calibrated(timers[name], job) for name, job in jobs.items()}
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
-    order, shuffle = list(jobs), random.Random(0).shuffle
-    end = time.perf_counter() + budget_s
-    for turn in range(MAX_ROUNDS + 1):
-        shuffle(order)
-        for name in order:
-            jobs[name].prepare()
-            took = timers[name].timeit(batches[name]) / batches[name]
-            if turn > 0:
-                seconds[name].append(took)
-        if turn >= MIN_ROUNDS and time.perf_counter() > end:
-            break
+    rounds = interleaved(jobs, least=MIN_ROUNDS, most=MAX_ROUNDS, budget_s=budget_s)
+    for number, name in rounds:
+        jobs[name].prepare()
+        took = timers[name].timeit(batches[name]) / batches[name]
+        if number > 0:
+            seconds[name].append(took)
     return {name: Rounds(batches[name], seconds[name]) for name in jobs}
 
 

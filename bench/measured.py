@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import agreement
 import interleave
@@ -16,6 +15,7 @@ from cases import Case, memory_of, nbytes
 from peers import IDENTITY, Peer, read_limit
 
 import mmhash
+from mmhash.demos.compare.timing import Quartiles, quartiles
 
 # torch copies with one thread, like everything else here: its other threads would spin on for a
 # while after each copy, and take a core from whatever is timed next.
@@ -32,12 +32,6 @@ LARGER_THAN_CACHES = 128 << 20
 Record = Callable[[Case, str], None]
 
 
-class Quartiles(NamedTuple):
-    q1: float
-    median: float
-    q3: float
-
-
 @dataclass(frozen=True)
 class Measured:
     """What each peer took, in seconds a call; a round has the same index with all of them."""
@@ -51,10 +45,6 @@ class Measured:
         """How many times as long `peer` takes as `to`, from the ratios of the single rounds."""
         pairs = zip(self.rounds[peer].seconds, self.rounds[to].seconds, strict=True)
         return quartiles([one / other for one, other in pairs])
-
-
-def quartiles(values: Sequence[float]) -> Quartiles:
-    return Quartiles(*statistics.quantiles(values, n=4, method="inclusive"))
 
 
 @functools.cache

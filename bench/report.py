@@ -4,8 +4,8 @@
     python bench/report.py --check    # status 1 and a diff if that would change anything
 
 A table stands between `<!-- table:NAME RESULT -->` and `<!-- /table -->`, where NAME is one of
-TABLES of a tables*.py, or of KINDS in an engines/*/tables.py, and RESULT a file in bench/results
-without its `.json`; without it, the main one of that kind.
+TABLES of a tables*.py, or of RESULT_TYPES in an engines/*/tables.py, or `saves`, and RESULT a file
+in bench/results without its `.json`; without it, the main one of that kind.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import results
 import tables
 import tables_gpu
 import tables_ranks
+from engines import savings
 
 from mmhash.demos.ranks import figure
 
@@ -35,8 +36,8 @@ MARKED = re.compile(r"(<!-- table:(\S+)(?: (\S+))? -->\n).*?(<!-- /table -->)", 
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Results of one kind and the tables that can be made of each."""
+class ResultType:
+    """Results of one type and the tables that can be made of each."""
 
     tables: Mapping[str, Callable[[Any], str]]
     results: Mapping[str, Any]
@@ -49,25 +50,34 @@ class Kind:
         return self.tables[name](self.results[result or self.main])
 
 
-def kinds() -> list[Kind]:
+def result_types() -> list[ResultType]:
     return [
-        Kind(tables.TABLES, results.load_all(), results.MAIN),
-        Kind(tables_gpu.TABLES, results.load_json("cuda"), results.MAIN_GPU),
-        Kind(tables_ranks.TABLES, results.load_json("ranks"), results.MAIN_RANKS),
+        ResultType(tables.TABLES, results.load_all(), results.MAIN),
+        ResultType(tables_gpu.TABLES, results.load_json("cuda"), results.MAIN_GPU),
+        ResultType(tables_ranks.TABLES, results.load_json("ranks"), results.MAIN_RANKS),
         *engines(),
     ]
 
 
-def engines() -> list[Kind]:
-    """Those of each bench/engines/*/tables.py: an engine is found by its folder."""
-    found = []
+def engines() -> list[ResultType]:
+    """Those of each bench/engines/*/tables.py: an engine is found by its folder.
+
+    And `saves`, one table of them all, with rows of the engines whose tables.py has SAVES.
+    """
+    found, saved = [], {}
     for path in sorted((ROOT / "bench" / "engines").glob("*/tables.py")):
         module = importlib.import_module(f"engines.{path.parent.name}.tables")
-        found += [Kind(made, results.load_json(kind), main) for kind, made, main in module.KINDS]
-    return found
+        found += [
+            ResultType(made, results.load_json(kind), main)
+            for kind, made, main in module.RESULT_TYPES
+        ]
+        if hasattr(module, "SAVES"):
+            kind, result, saves = module.SAVES
+            saved[path.parent.name] = saves(results.load_json(kind)[result])
+    return [*found, ResultType({"saves": savings.saves}, {"engines": saved}, "engines")]
 
 
-def with_tables(text: str, known: list[Kind]) -> str:
+def with_tables(text: str, known: list[ResultType]) -> str:
     """The document with every table made anew. ValueError: no table in it, or an unknown one."""
     of_table = {name: kind for kind in known for name in kind.tables}
 
@@ -85,7 +95,7 @@ def with_tables(text: str, known: list[Kind]) -> str:
 
 def outdated() -> dict[Path, tuple[str, str]]:
     """The files whose text, the first of the two, should be the second."""
-    changes, known = {}, kinds()
+    changes, known = {}, result_types()
     for path in DOCUMENTS:
         text = path.read_text()
         try:

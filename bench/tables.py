@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import environment
-from cases import KINDS, SIZES
+from cases import OTHER_INPUTS, SIZES
 from peers import ANY_VALUE, FLOOR, IDENTITY, PEERS, READ_LIMIT
 from results import Result, Row
 
@@ -20,13 +20,13 @@ def hashing(result: Result) -> str:
 
 def kinds(result: Result) -> str:
     """The same for what is no contiguous float32 tensor."""
-    return "\n\n".join([ratios(result, KINDS, ANY_VALUE), caption(result)])
+    return "\n\n".join([ratios(result, OTHER_INPUTS, ANY_VALUE), caption(result)])
 
 
 def times(result: Result) -> str:
     """The time of a call, with quartiles, and the speed it amounts to."""
     parts = []
-    for group, peers in ((SIZES, PEERS), (KINDS, ANY_VALUE)):
+    for group, peers in ((SIZES, PEERS), (OTHER_INPUTS, ANY_VALUE)):
         for case in group:
             rows = result.rows[case]
             lines = [[f"**{case}**", "time of a call", "quartiles", "GB/s"]]

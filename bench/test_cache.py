@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 from cases import IMAGE, IMAGE_BYTES, floats
+from contenders import Contender, record, time_all
 from goals import Goal, check_goal
-from measured import Measured, Quartiles
+from measured import Measured
 from pytest_benchmark.fixture import BenchmarkFixture
-from ways import Way, record, time_all
 
 import mmhash
+from mmhash.demos.compare.timing import Quartiles
 
 SMALLEST: int = mmhash.info()["cache_min_bytes"]  # type: ignore[assignment]
 
@@ -39,66 +40,66 @@ BYPASS = "bypass"
 
 
 @functools.cache
-def ways() -> dict[str, dict[str, Way]]:
+def contenders() -> dict[str, dict[str, Contender]]:
     # Made for this: a tensor whose .numpy() was called once is cached no more.
     image, small = floats(*IMAGE), floats(SMALLEST // 4)
     foreign = torch.from_numpy(small.clone().numpy())
     return {
         f"cache, {IMAGE_BYTES}": {
-            HASHING: Way(hashing, image),
-            HIT: Way(mmhash.identity, image),
-            NEW_OBJECT: Way(new_object, image),
+            HASHING: Contender(hashing, image),
+            HIT: Contender(mmhash.identity, image),
+            NEW_OBJECT: Contender(new_object, image),
         },
         f"cache, {SMALLEST >> 10} KiB, the smallest": {
-            HASHING: Way(hashing, small),
-            HIT: Way(mmhash.identity, small),
-            MISS: Way(miss, small),
-            BYPASS: Way(mmhash.identity, foreign),
+            HASHING: Contender(hashing, small),
+            HIT: Contender(mmhash.identity, small),
+            MISS: Contender(miss, small),
+            BYPASS: Contender(mmhash.identity, foreign),
         },
     }
 
 
-IMAGE_CASE, SMALL_CASE = ways()
-ROWS = [(case, way) for case, found in ways().items() for way in found]
+IMAGE_CASE, SMALL_CASE = contenders()
+ROWS = [(case, contender) for case, found in contenders().items() for contender in found]
 
 
 @functools.cache
 def measured(case: str) -> Measured:
-    """Times the ways in turns, one thread each, with a cache of the default size."""
+    """Times the contenders in turns, one thread each, with a cache of the default size."""
     threads = mmhash.get_num_threads()
     mmhash.set_num_threads(1)
     mmhash.cache_resize(4096)
     try:
         check(case)
-        return time_all(ways()[case])
+        return time_all(contenders()[case])
     finally:
         mmhash.cache_resize(0)
         mmhash.set_num_threads(threads)
 
 
 def check(case: str) -> None:
-    """Each way does what its row says, and all of them find one identity."""
+    """Each contender does what its row says, and all of them find one identity."""
     counts = {HASHING: (0, 0, 0), HIT: (1, 0, 0), NEW_OBJECT: (1, 0, 0)}
     counts |= {MISS: (0, 1, 0), BYPASS: (0, 0, 1)}
     mmhash.cache_clear()
     found = set()
-    for name, way in ways()[case].items():
-        mmhash.identity(way.argument)
+    for name, contender in contenders()[case].items():
+        mmhash.identity(contender.argument)
         before = mmhash.cache_info()[:3]
-        found.add(way.call(way.argument))
+        found.add(contender.call(contender.argument))
         changed = tuple(new - old for new, old in zip(mmhash.cache_info(), before, strict=False))
         assert changed == counts[name], f"{case}, {name}: (hits, misses, bypasses) {changed}"
-    assert len(found) == 1, f"{case}: the ways do not agree"
+    assert len(found) == 1, f"{case}: the contenders do not agree"
 
 
-def enter(case: str, way: str, benchmark: BenchmarkFixture) -> None:
-    nbytes = ways()[case][way].argument.nbytes
-    record(benchmark, case, ways()[case], way, lambda: measured(case), HASHING, nbytes)
+def enter(case: str, contender: str, benchmark: BenchmarkFixture) -> None:
+    nbytes = contenders()[case][contender].argument.nbytes
+    record(benchmark, case, contenders()[case], contender, lambda: measured(case), HASHING, nbytes)
 
 
-@pytest.mark.parametrize(("case", "way"), ROWS)
-def test_way(case: str, way: str, benchmark: BenchmarkFixture) -> None:
-    enter(case, way, benchmark)
+@pytest.mark.parametrize(("case", "contender"), ROWS)
+def test_contender(case: str, contender: str, benchmark: BenchmarkFixture) -> None:
+    enter(case, contender, benchmark)
 
 
 def time_of_a_hit() -> Quartiles:

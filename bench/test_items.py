@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 from cases import IMAGE, IMAGE_BYTES, floats
+from contenders import Contender, record, time_all
 from goals import Goal, check_goal
-from measured import Measured, Quartiles
+from measured import Measured
 from peers import sglang_0_5_23
 from pytest_benchmark.fixture import BenchmarkFixture
-from ways import Way, record, time_all
 
 import mmhash
 from mmhash import MultimodalDataItem, MultimodalInputs
+from mmhash.demos.compare.timing import Quartiles
 
 CASE = f"from_dict, one item of {IMAGE_BYTES}"
 
@@ -47,15 +48,15 @@ HASH = "hash of a received item"
 
 
 @functools.cache
-def ways() -> dict[str, Way]:
+def contenders() -> dict[str, Contender]:
     fields = {"modality": "IMAGE", "feature": floats(*IMAGE), "image_grid_thw": [[1, 50, 80]]}
     received = pickle.loads(pickle.dumps(MultimodalDataItem.from_dict(fields)))
     return {
-        EAGER: Way(build_eagerly, fields),
-        HASHED: Way(build_and_hash, fields),
-        UNRESOLVED: Way(build, fields),
-        CARRIED: Way(build_received, received),
-        HASH: Way(read_hash, received),
+        EAGER: Contender(build_eagerly, fields),
+        HASHED: Contender(build_and_hash, fields),
+        UNRESOLVED: Contender(build, fields),
+        CARRIED: Contender(build_received, received),
+        HASH: Contender(read_hash, received),
     }
 
 
@@ -65,19 +66,19 @@ def build_received(item: MultimodalDataItem) -> object:
 
 @functools.cache
 def measured() -> Measured:
-    """All ways in turns, hashing on one thread, the cache off: as for an image seen once."""
+    """All contenders in turns, hashing on one thread, the cache off: as for an image seen once."""
     threads = mmhash.get_num_threads()
     mmhash.set_num_threads(1)
     try:
         check()
-        return time_all(ways())
+        return time_all(contenders())
     finally:
         mmhash.set_num_threads(threads)
 
 
 def check() -> None:
     assert mmhash.cache_info().maxsize == 0
-    found = ways()
+    found = contenders()
     item = found[HASH].argument
     assert item.is_resolved
     assert found[HASHED].call(found[HASHED].argument) == item.hash % 2**30
@@ -85,18 +86,18 @@ def check() -> None:
     assert not build(found[UNRESOLVED].argument).mm_items[0].is_resolved
 
 
-def enter(way: str, benchmark: BenchmarkFixture) -> None:
-    nbytes = ways()[EAGER].argument["feature"].nbytes
-    record(benchmark, CASE, ways(), way, measured, EAGER, nbytes)
+def enter(contender: str, benchmark: BenchmarkFixture) -> None:
+    nbytes = contenders()[EAGER].argument["feature"].nbytes
+    record(benchmark, CASE, contenders(), contender, measured, EAGER, nbytes)
 
 
-@pytest.mark.parametrize("way", [EAGER, HASHED, UNRESOLVED, CARRIED, HASH])
-def test_way(way: str, benchmark: BenchmarkFixture) -> None:
-    enter(way, benchmark)
+@pytest.mark.parametrize("contender", [EAGER, HASHED, UNRESOLVED, CARRIED, HASH])
+def test_contender(contender: str, benchmark: BenchmarkFixture) -> None:
+    enter(contender, benchmark)
 
 
-def microseconds(way: str) -> Quartiles:
-    return Quartiles(*(1e6 * seconds for seconds in measured().seconds(way)))
+def microseconds(contender: str) -> Quartiles:
+    return Quartiles(*(1e6 * seconds for seconds in measured().seconds(contender)))
 
 
 GOALS = {

@@ -21,10 +21,11 @@
 #include "intake/counters.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
+#include "values/identity.h"
 #include "values/images.h"
-#include "values/leaf.h"
+#include "values/payloads.h"
 #include "values/pending.h"
-#include "values/walk.h"
+#include "values/pieces.h"
 
 namespace mmhash {
 namespace {

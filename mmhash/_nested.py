@@ -6,8 +6,11 @@ name. Here it is no error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+#: An item of a list or dict: the container and its index or key.
+Place = tuple[Any, Any]
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -21,6 +24,27 @@ def leaves(value: Any) -> Iterator[Any]:
         elif id(part) not in seen:
             seen.add(id(part))  # alive as long as the value is
             pending.extend(part.values() if isinstance(part, Mapping) else part)
+
+
+def replaced(value: Any, replace: Callable[[Any], tuple[Any, Iterable[Place]]]) -> Any:
+    """The value with `replace` applied to it and, from the outside in, to what it is made of.
+
+    `replace(part)` returns what stands for the part, and the places in that whose items are to be
+    replaced in turn. A container that is held twice is replaced once, so that what stands for a
+    list that contains itself does so too.
+    """
+    result = [value]
+    pending: list[Place] = [(result, 0)]
+    known: dict[int, tuple[Any, Any]] = {}  # by id, with the part, so that no id is used again
+    while pending:
+        container, key = pending.pop()
+        part = container[key]
+        if id(part) not in known:
+            made, places = replace(part)
+            known[id(part)] = part, made
+            pending.extend(places)
+        container[key] = known[id(part)][1]
+    return result[0]
 
 
 def is_empty(value: Any) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import NamedTuple
 
 from mmhash import _core
+from mmhash._nested import leaves
 
 
 class CacheInfo(NamedTuple):
@@ -105,7 +105,7 @@ class freeze:  # noqa: N801 - a function to its callers
         # What is frozen now, whatever happens to the list, or to a tensor's storage.
         self._owners: list[object] = []
         try:
-            for leaf in _leaves(value):
+            for leaf in leaves(value):
                 self._owners.append(_core.freeze(leaf))
         except BaseException:
             self._end()
@@ -142,18 +142,5 @@ def forget(value: object, /) -> None:
 
     >>> mmhash.forget([b"not", "cached", 1])
     """
-    for leaf in _leaves(value):
+    for leaf in leaves(value):
         _core.forget(leaf)
-
-
-def _leaves(value: object) -> Iterator[object]:
-    """The values in nested lists, tuples and mappings, not recursing; a cycle is walked once."""
-    pending = [value]
-    seen: set[int] = set()
-    while pending:
-        item = pending.pop()
-        if not isinstance(item, (list, tuple, Mapping)):
-            yield item
-        elif id(item) not in seen:
-            seen.add(id(item))  # alive as long as the value is
-            pending.extend(item.values() if isinstance(item, Mapping) else item)

@@ -180,7 +180,7 @@ def numpy_tensor(value: Any) -> Tensor:
     array = np.asarray(value)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("<"))
-    return array.dtype.name, array.shape, array.tobytes(order="C")
+    return array.dtype.name, array.shape, canonical(array.dtype.name, array.tobytes(order="C"))
 
 
 def torch_tensor(value: Any) -> Tensor:
@@ -197,7 +197,15 @@ def torch_tensor(value: Any) -> Tensor:
     parts = torch.view_as_real(plain) if plain.is_complex() else plain
     in_order = torch.empty(parts.shape, dtype=parts.dtype).copy_(parts)
     payload = in_order.reshape(-1).view(torch.uint8).numpy()
-    return name, tuple(value.shape), with_lazy_bits(payload, name, negate, conjugate)
+    elements = with_lazy_bits(payload, name, negate, conjugate)
+    return name, tuple(value.shape), canonical(name, elements)
+
+
+def canonical(name: str, payload: bytes) -> bytes:
+    """A bool may be any byte, of which all but 0 are true; its payload is 0 or 1."""
+    if name == "bool":
+        return (np.frombuffer(payload, np.uint8) != 0).tobytes()
+    return payload
 
 
 def with_lazy_bits(payload: Any, name: str, negate: bool, conjugate: bool) -> bytes:

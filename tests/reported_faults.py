@@ -1,8 +1,8 @@
-"""Faults that others' public reports describe, and the test that puts mmhash in each situation.
+"""Faults, mostly those that others' public reports describe, and the test that tries each here.
 
 A row is added by writing it down: the reports, the situation in one line, and a node id relative to
-`tests/`. A report is named by its repository (the owner only where the name alone could be
-another's) and number.
+`tests/`. A fault without a report was found here. A report is named by its repository (the owner
+only where the name alone could be another's) and number.
 """
 
 from __future__ import annotations
@@ -156,5 +156,147 @@ FAULTS = (
         ("cpython 80961", "flux-core 6434"),
         "a program that leaves an executor open does not end",
         "test_reported_processes.py::test_an_executor_that_nobody_shuts_down",
+    ),
+    # What was mended here: first what others' reports describe.
+    Fault(
+        ("Pillow 4848",),
+        "two threads hash an unread image: an error in one, another hash in the other",
+        "test_image_threads.py::test_one_image_in_threads",
+    ),
+    Fault(
+        ("Pillow 3863", "Pillow 2977"),
+        "an image that fails to decode is black, and hashed, the second time",
+        "test_broken_images.py::test_what_failed_once_fails_every_time",
+    ),
+    Fault(
+        ("SGLang 11828", "SGLang 21899"),
+        "a bundle is split into items: all parts keep its hash",
+        "test_lazy.py::test_a_bundle_that_is_split_into_copies",
+    ),
+    Fault(
+        ("torchvision 4508",),
+        "another library writes a read-only array whose hash is cached",
+        "test_cache_kinds.py::test_a_read_only_array_that_another_library_writes",
+    ),
+    Fault(
+        ("vLLM 47736", "TensorRT-LLM 14644"),
+        "items of one feature and another grid, timing, length or modality share a hash",
+        "test_item_hashes.py::test_what_an_encoder_would_treat_differently",
+    ),
+    Fault(
+        ("pytorch 77972",),
+        "a real tensor under a mode that raises is refused because of the cache",
+        "test_cache_kinds.py::test_a_mode_that_raises",
+    ),
+    # Then what was found here, by trying.
+    Fault(
+        (),
+        "an archive holds what is never read, and nothing says so",
+        "cli/test_cli_unread.py::test_what_is_not_read_is_said",
+    ),
+    Fault(
+        (),
+        "a finalizer touches an item while a thread hashes: the process hangs",
+        "test_lazy_interrupted.py::test_requests_in_cycles_whose_finalizers_touch_items",
+    ),
+    Fault(
+        (),
+        "an exception out of a signal handler ends a read: the next item at that address fails",
+        "test_lazy_interrupted.py::test_an_exception_at_any_line",
+    ),
+    Fault(
+        (),
+        "a forked child waits for a pending request for ever",
+        "test_executor_interrupted.py::test_a_fork_at_any_line",
+    ),
+    Fault(
+        (),
+        "a loop is closed while its task waits for a place: the place is lost",
+        "test_executor_interrupted.py::test_a_loop_that_is_closed_while_its_task_waits_for_a_place",
+    ),
+    Fault(
+        (),
+        "a thread cannot be started: its place is released twice",
+        "test_executor_interrupted.py::test_a_thread_that_cannot_be_started",
+    ),
+    Fault(
+        (),
+        "one profile is entered in two threads",
+        "test_profile.py::test_one_profile_in_two_threads",
+    ),
+    Fault(
+        (),
+        "an exporter is forgotten, and a frozen view of it is not",
+        "test_cache_kinds.py::test_forgetting_the_exporter_forgets_what_shows_its_memory",
+    ),
+    Fault(
+        (),
+        "a subinterpreter hangs, or breaks the main one",
+        "test_interpreters.py::test_a_subinterpreter_is_refused",
+    ),
+    Fault(
+        (),
+        "daemon threads hash while the interpreter ends",
+        "test_threads.py::test_shutdown_while_daemon_threads_hash",
+    ),
+    Fault(
+        (),
+        "memory is short at a thread's first strided hash",
+        "test_interrupts.py::test_low_memory_at_the_first_strided_hash",
+    ),
+    Fault(
+        (),
+        "Ctrl-C is heard when a large hash is done",
+        "test_interrupts.py::test_a_signal_ends_the_call",
+    ),
+    Fault(
+        (),
+        "other threads stand still while a large value is hashed",
+        "test_interrupts.py::test_other_threads_get_their_turns",
+    ),
+    Fault(
+        (),
+        "the UTF-8 of a long text stays in memory with it",
+        "test_interrupts.py::test_long_text",
+    ),
+    Fault(
+        (),
+        "an image of many pixels cannot be allowed",
+        "cli/test_cli_image_notices.py::test_a_large_image_takes_permission",
+    ),
+    Fault(
+        (),
+        "arrays in a checkpoint are refused",
+        "cli/test_cli_unread.py::test_arrays_of_numpy_in_a_checkpoint",
+    ),
+    Fault(
+        (),
+        "a remedy that cannot help",
+        "cli/test_cli_unread.py::test_the_remedy_for_a_dtype_that_numpy_does_not_save",
+    ),
+    Fault(
+        (),
+        "frames, orientation and depth that Pillow leaves out go unmentioned",
+        "cli/test_cli_image_notices.py::test_what_is_left_out_is_said",
+    ),
+    Fault(
+        (),
+        "special tensors raise what says nothing",
+        "test_bad_tensors.py::test_uninitialized",
+    ),
+    Fault(
+        (),
+        "an item's list contains itself, or is deeper than the stack",
+        "test_item_nesting.py::test_a_list_that_contains_itself_is_named",
+    ),
+    Fault(
+        (),
+        "a broken image in a list is not located",
+        "test_broken_images.py::test_the_place_is_named",
+    ),
+    Fault(
+        (),
+        "a variable that is not UTF-8",
+        "test_import.py::test_unknown_isa_in_the_environment",
     ),
 )

@@ -47,6 +47,18 @@ def test_every_dtype(dtype: str) -> None:
     assert mmhash.identity(tensor.cuda()) == reference.identity(tensor)
 
 
+@pytest.mark.parametrize("size", [1, 255, 8191, 8192, 100_003, 9 * MIB])
+@pytest.mark.parametrize("offset", [0, 1, 15])
+def test_bools_of_any_byte(size: int, offset: int) -> None:
+    """A bool's byte may be any; all but 0 are true (tests/test_bools.py)."""
+    whole = torch.frombuffer(bytearray(payload(3, 2 * (size + offset))), dtype=torch.uint8)
+    bools, masks = whole.view(torch.bool), whole.cuda().view(torch.bool)
+    for view in (slice(offset, offset + size), slice(2 * offset, None, 2)):
+        expected = reference.identity(whole[view] != 0)
+        assert mmhash.identity(bools[view]) == expected
+        assert mmhash.identity(masks[view]) == expected
+
+
 @pytest.mark.parametrize("case", vectors.TENSOR_CASES, ids=str)
 def test_vectors(case: vectors.Case) -> None:
     assert mmhash.identity(vectors.as_torch(case).cuda()) == case.identity

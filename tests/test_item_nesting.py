@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import mmhash
-from mmhash import _images, _nested, _streams, profiling
+from mmhash import _core, _nested, _streams, profiling
 
 
 def nested(depth: int, innermost: Any) -> Any:
@@ -97,7 +97,7 @@ def test_what_walks_over_nested_values() -> None:
     assert _nested.is_empty([twice, [twice, twice]]), "held twice, and no circle"
     for value in (nested(100_000, b"abc"), [circle(), b"abc"]):
         assert profiling.nbytes(value) in (3, 9)
-        _images.load_images([value])
+        _core.load_images([value])
     work = list
     assert _streams.after_current_work([nested(100_000, torch.zeros(3))], work) is work
     with pytest.raises(ValueError, match="both empty"):

@@ -20,7 +20,7 @@ from mmhash import _core, _device
 
 
 def identity_of(dtype: str, shape: tuple[int, ...], data: bytes) -> bytes:
-    return reference.H(tensor_frame(dtype, shape, data))
+    return reference.H(tensor_frame(dtype, shape, reference.canonical(dtype, data)))
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:

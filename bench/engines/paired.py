@@ -1,4 +1,4 @@
-"""What whole servers' tables share: requests of one round compared with each other."""
+"""Paired comparison of requests: what whole servers' tables share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def differences(ones: Sequence[float], others: Sequence[float]) -> str:
     """Milliseconds: the median of paired differences and its standard error.
 
     The error is that of a median of normal values, 1.25 times the mean's, with the deviation taken
-    from the quartiles, 1.35 apart: so one request that was held up does not count for all.
+    from the quartiles, 1.35 apart: so one request that was held up does not count for all. They
+    are estimates of the population's, farther apart than those that describe samples elsewhere.
     """
     found = [(one - other) * 1e3 for one, other in zip(ones, others, strict=True)]
     low, median, high = statistics.quantiles(found, n=4)

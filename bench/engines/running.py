@@ -1,4 +1,4 @@
-"""A server that is started, waited for and ended."""
+"""Lifecycle of a server process: it is started, waited for and ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to a running server whose ways to hash take turns."""
+"""Load generator: interleaved requests to a running server whose modes of hashing take turns."""
 
 from __future__ import annotations
 

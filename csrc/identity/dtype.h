@@ -49,4 +49,9 @@ constexpr const Dtype* find_dtype(std::string_view name) {
   return nullptr;
 }
 
+// The same for a name that stands in the source: it is looked up by the compiler.
+consteval const Dtype* dtype_named(std::string_view name) {
+  return find_dtype(name);
+}
+
 }  // namespace mmhash

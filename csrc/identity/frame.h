@@ -47,7 +47,8 @@ class FrameOf {
   // The digest of the frame that ends with tree(payload).
   Digest digest(const Algorithm& algorithm, const Payload& payload) {
     if (payload.in_place() && payload.size() >= algorithm.join_bytes && payload.size() <= kLeafBytes) {
-      return algorithm.hash(bytes_, size_, payload.data(), payload.size());
+      const std::byte* data = payload.read(0, payload.size(), bytes_ + size_);
+      return algorithm.hash(bytes_, size_, data, payload.size());
     }
     size_ += algorithm.fold(payload, bytes_ + size_);
     return digest(algorithm);

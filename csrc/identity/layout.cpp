@@ -135,6 +135,38 @@ void transform_block(std::byte* block, std::size_t size, const Dtype& dtype, Tra
   }
 }
 
+// True if no byte is other than 0 and 1. Without an early exit, and in vectors of the compiler's, which does
+// not find them itself at every level of optimisation.
+bool canonical_bools(const std::byte* block, std::size_t size) {
+  using Vector [[gnu::vector_size(16)]] = std::uint64_t;
+  Vector a{}, b{}, c{}, d{};  // four, for one waits for the one before
+  std::size_t i = 0;
+  for (; i + 64 <= size; i += 64) {
+    Vector v[4];
+    std::memcpy(v, block + i, sizeof v);
+    a |= v[0];
+    b |= v[1];
+    c |= v[2];
+    d |= v[3];
+  }
+  const Vector seen = (a | b) | (c | d);
+  std::uint64_t all = seen[0] | seen[1];
+  for (; i < size; ++i) {
+    all |= std::to_integer<std::uint64_t>(block[i]);
+  }
+  return (all & 0xfefefefefefefefeu) == 0;
+}
+
+void make_canonical_bools(std::byte* block, std::size_t size) {
+  constexpr std::uint64_t kLow = 0x7f7f7f7f7f7f7f7fu;
+  const std::size_t whole = size - size % 8;
+  each_word<std::uint64_t>(block, whole, 0, 1, [](std::uint64_t bytes) {
+    return (((bytes & kLow) + kLow) | bytes) >> 7 & 0x0101010101010101u;
+  });
+  each_word<std::uint8_t>(block + whole, size - whole, 0, 1,
+                          [](std::uint8_t byte) { return static_cast<std::uint8_t>(byte != 0); });
+}
+
 }  // namespace
 
 bool checked_size(std::span<const std::int64_t> shape, std::size_t itemsize, std::size_t& size) {
@@ -154,7 +186,7 @@ bool checked_size(std::span<const std::int64_t> shape, std::size_t itemsize, std
 }
 
 Payload::Payload(const void* data, std::size_t size)
-    : data_(static_cast<const std::byte*>(data)), size_(size), in_place_(true) {}
+    : data_(static_cast<const std::byte*>(data)), size_(size), in_place_(true), verbatim_(true) {}
 
 Payload::Payload(const void* data, const Dtype& dtype, std::span<const std::int64_t> shape,
                  std::span<const std::int64_t> strides, Transform transform)
@@ -179,6 +211,15 @@ Payload::Payload(const void* data, const Dtype& dtype, std::span<const std::int6
   }
   const bool dense = ndim_ == 0 || (ndim_ == 1 && strides_[0] == dtype.itemsize);
   in_place_ = size_ == 0 || (dense && transform.none());
+  verbatim_ = in_place_ && dtype.element_class != ElementClass::Bool;
+}
+
+const std::byte* Payload::read_block(std::size_t offset, std::size_t size, std::byte* scratch) const {
+  if (in_place_ && canonical_bools(data_ + offset, size)) {
+    return data_ + offset;
+  }
+  gather(offset, size, scratch);
+  return scratch;
 }
 
 void Payload::gather(std::size_t offset, std::size_t size, std::byte* out) const {
@@ -225,6 +266,9 @@ void Payload::gather(std::size_t offset, std::size_t size, std::byte* out) const
   }
   if (!transform_.none()) {
     transform_block(out, size, dtype_, transform_);
+  }
+  if (dtype_.element_class == ElementClass::Bool) {
+    make_canonical_bools(out, size);
   }
 }
 

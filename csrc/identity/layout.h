@@ -10,6 +10,15 @@
 
 namespace mmhash {
 
+// Non-canonical booleans
+// ----------------------
+// A bool is a byte whose every value but 0 means true, and views of other memory (uint8.view(bool),
+// frombuffer) leave any there. Equal values have equal identities, so the payload has 1 for each of them.
+// Blocks of 0 and 1 are nearly all there are: read() looks at a block while it brings it into the cache and
+// hands out the memory itself, and only a block with another byte is copied. That is here, below every
+// algorithm, device and intake, because whoever reads a payload by read() cannot forget it. A thread that
+// writes between the look and the hash makes the digest that of some mixture, as it would anyhow.
+
 // The frame has one byte for the number of dimensions. (NumPy stops at 64, torch does not.)
 inline constexpr int kMaxDims = 255;
 
@@ -37,8 +46,11 @@ class Payload {
 
   std::size_t size() const { return size_; }
 
-  // True if read() returns pointers into the caller's own memory.
+  // True if read() returns pointers into the caller's own memory; of bool, but for blocks with bytes other
+  // than 0 and 1.
   bool in_place() const { return in_place_; }
+  // True if the memory is the payload byte for byte, so that it may be read by data() and needs no scratch.
+  bool verbatim() const { return verbatim_; }
   const std::byte* data() const { return data_; }
 
   // The layout without dimensions of extent 1, and with those merged that continue each other.
@@ -49,19 +61,16 @@ class Payload {
 
   // The bytes [offset, offset + size), both multiples of the itemsize; `scratch` holds `size` bytes.
   const std::byte* read(std::size_t offset, std::size_t size, std::byte* scratch) const {
-    if (in_place_) {
-      return data_ + offset;
-    }
-    gather(offset, size, scratch);
-    return scratch;
+    return verbatim_ ? data_ + offset : read_block(offset, size, scratch);
   }
 
  private:
+  const std::byte* read_block(std::size_t offset, std::size_t size, std::byte* scratch) const;
   void gather(std::size_t offset, std::size_t size, std::byte* out) const;
 
   const std::byte* data_;
   std::size_t size_;
-  bool in_place_;
+  bool in_place_, verbatim_;
   Transform transform_{};
   Dtype dtype_{};
   int ndim_ = 0;  // after dropping and merging dimensions

@@ -41,14 +41,13 @@ void hash_leaves(const std::byte* data, std::size_t size, Xxh3Digest* digests) {
 
 // Digests of the leaves in [begin, end) bytes of the payload; begin is a multiple of kLeafBytes.
 void hash_leaves(const Payload& payload, std::size_t begin, std::size_t end, Xxh3Digest* digests) {
-  if (payload.in_place()) {
+  if (payload.verbatim()) {
     return hash_leaves(payload.data() + begin, end - begin, digests);
   }
   std::byte* block = scratch();  // there: the job has asked for it
   for (; begin < end; begin += kBlockBytes) {
     const std::size_t size = std::min(kBlockBytes, end - begin);
-    payload.read(begin, size, block);
-    hash_leaves(block, size, digests);
+    hash_leaves(payload.read(begin, size, block), size, digests);
     digests += leaf_count(size);
   }
 }
@@ -66,7 +65,7 @@ struct LeafJob {
   }
 
   static bool can_help(void* context) noexcept {
-    return static_cast<LeafJob*>(context)->payload->in_place() || scratch() != nullptr;
+    return static_cast<LeafJob*>(context)->payload->verbatim() || scratch() != nullptr;
   }
 };
 

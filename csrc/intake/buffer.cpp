@@ -64,7 +64,7 @@ bool read_buffer(py::handle value, TensorView& view) {
   shape[buffer.ndim] = buffer.itemsize;
   strides[buffer.ndim] = 1;
   view.data = buffer.buf;
-  view.set_layout(*find_dtype("uint8"), buffer.ndim + 1, shape, strides, 1);
+  view.set_layout(*dtype_named("uint8"), buffer.ndim + 1, shape, strides, 1);
   return true;
 }
 

@@ -24,26 +24,27 @@ const Dtype* format_dtype(std::string_view format, Py_ssize_t itemsize, bool& sw
   };
   if (format.size() == 1) {
     switch (format[0]) {
-      case '?': return find_dtype("bool");
+      case '?': return dtype_named("bool");
       case 'b':
       case 'h':
       case 'i':
       case 'l':
       case 'q':
-        return sized(find_dtype("int8"), find_dtype("int16"), find_dtype("int32"), find_dtype("int64"));
+        return sized(dtype_named("int8"), dtype_named("int16"), dtype_named("int32"), dtype_named("int64"));
       case 'B':
       case 'H':
       case 'I':
       case 'L':
       case 'Q':
-        return sized(find_dtype("uint8"), find_dtype("uint16"), find_dtype("uint32"), find_dtype("uint64"));
-      case 'e': return find_dtype("float16");
-      case 'f': return find_dtype("float32");
-      case 'd': return find_dtype("float64");
+        return sized(dtype_named("uint8"), dtype_named("uint16"), dtype_named("uint32"),
+                     dtype_named("uint64"));
+      case 'e': return dtype_named("float16");
+      case 'f': return dtype_named("float32");
+      case 'd': return dtype_named("float64");
       default: return nullptr;
     }
   }
-  return format == "Zf" ? find_dtype("complex64") : format == "Zd" ? find_dtype("complex128") : nullptr;
+  return format == "Zf" ? dtype_named("complex64") : format == "Zd" ? dtype_named("complex128") : nullptr;
 }
 
 [[noreturn]] void refuse_array(py::handle value) {

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "intake/tensor_view.h"
+#include "values/containers.h"
 #include "values/exceptions.h"
 #include "values/image_turn.h"
-#include "values/walk.h"
 
 // Images that failed to load
 // --------------------------

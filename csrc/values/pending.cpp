@@ -6,7 +6,7 @@
 
 #include "devices/python_side.h"
 #include "intake/gil.h"
-#include "values/walk.h"
+#include "values/identity.h"
 
 // Memory that a GPU still reads
 // -----------------------------

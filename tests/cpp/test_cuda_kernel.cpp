@@ -18,7 +18,8 @@ namespace {
 using Bytes = std::vector<std::byte>;
 
 // What one launch does to its buffers, which are poisoned as nothing on a GPU can be relied on to be zero.
-Bytes fold_by_kernel(const std::byte* data, std::size_t size, const Strided* layout, unsigned rounds) {
+Bytes fold_by_kernel(const std::byte* data, std::size_t size, const Strided* layout, unsigned rounds,
+                     bool bools = false) {
   const std::size_t leaves = (size + 8191) / 8192;
   std::vector<std::byte> digests(16 * (leaves + leaves / 256 + 4) + 16, std::byte{0xaa});
   std::vector<unsigned> arrived(leaves / 256 + 3, 0);
@@ -41,6 +42,8 @@ Bytes fold_by_kernel(const std::byte* data, std::size_t size, const Strided* lay
   cuda_on_host::launch(blocks, static_cast<unsigned>(32 * warps), [&] {
     if (layout != nullptr) {
       mmhash_strided(job, *layout);
+    } else if (bools) {
+      mmhash_bools(job);
     } else if (reinterpret_cast<std::uintptr_t>(data) % 16 == 0) {
       mmhash_aligned(job);
     } else {
@@ -78,6 +81,24 @@ void check_contiguous(std::size_t size, std::size_t ahead, unsigned rounds) {
         "%zu bytes, %zu after a multiple of 16", size, ahead);
 }
 
+// Of each three bytes one is 0, the others are true.
+Bytes random_bools(std::size_t size) {
+  Bytes bytes = random_bytes(size);
+  for (std::size_t i = 0; i < size; i += 3) {
+    bytes[i] = std::byte{0};
+  }
+  return bytes;
+}
+
+void check_bools(std::size_t size, std::size_t ahead, unsigned rounds) {
+  const Bytes bytes = random_bools(size);
+  const Placed placed(bytes, ahead);
+  const std::vector<std::int64_t> shape{static_cast<std::int64_t>(size)}, strides{1};
+  CHECK(fold_by_kernel(placed.data, size, nullptr, rounds, true) ==
+            expected_fold(Payload(bytes.data(), *find_dtype("bool"), shape, strides, {})),
+        "%zu bools, %zu after a multiple of 16", size, ahead);
+}
+
 struct View {
   const char* dtype;
   std::vector<std::int64_t> shape, strides;  // in bytes
@@ -88,7 +109,8 @@ struct View {
 
 void check_strided(const View& view) {
   const Dtype& dtype = *find_dtype(view.dtype);
-  const Bytes bytes = random_bytes(view.memory);
+  const bool bools = dtype.element_class == ElementClass::Bool;
+  const Bytes bytes = bools ? random_bools(view.memory) : random_bytes(view.memory);
   const Placed placed(bytes, 0);
   const Payload payload(placed.data + view.first, dtype, view.shape, view.strides, view.transform);
   Strided layout;
@@ -119,9 +141,17 @@ int main() {
     check_contiguous(8192 * leaves - 5, 0, leaves == 512 ? 1 : 8);
   }
 
-  check_strided({"float32", {300, 77}, {4, 1200}, {}, 0, 300 * 77 * 4});              // transposed
-  check_strided({"float32", {77}, {-8}, {}, 76 * 8, 77 * 8});                         // reversed
-  check_strided({"int16", {5, 3, 1700}, {0, 3400, 2}, {}, 0, 3 * 3400});              // expanded
+  for (const std::size_t size : {1, 15, 16, 17, 240, 8191, 8192, 8193, 8192 + 15, 2 * 8192 + 300, 3 * 8192}) {
+    for (const std::size_t ahead : {0, 1, 8, 15}) {
+      check_bools(size, ahead, 2);
+    }
+  }
+
+  check_strided({"float32", {300, 77}, {4, 1200}, {}, 0, 300 * 77 * 4});  // transposed
+  check_strided({"float32", {77}, {-8}, {}, 76 * 8, 77 * 8});             // reversed
+  check_strided({"int16", {5, 3, 1700}, {0, 3400, 2}, {}, 0, 3 * 3400});  // expanded
+  check_strided({"bool", {200, 99}, {1, 200}, {}, 0, 200 * 99});          // transposed
+  check_strided({"bool", {77}, {-2}, {}, 76 * 2, 76 * 2 + 1});
   check_strided({"uint8", {3, 60, 70}, {1, 210, 3}, {}, 0, 3 * 60 * 70});             // channels first
   check_strided({"complex64", {2200}, {16}, {false, true, true}, 8, 2200 * 16 + 8});  // -conj
   check_strided({"complex128", {40, 30}, {16, 640}, {false, true, false}, 0, 40 * 30 * 16});  // conj

@@ -1,4 +1,4 @@
-"""What building multimodal inputs costs inside the real SGLang, with mmhash and without.
+"""Microbenchmark: building multimodal inputs inside the real SGLang, with mmhash and without.
 
     python bench/engines/sglang/calls.py --out FILE.json        # in an environment that has SGLang
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import statistics
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +30,7 @@ from sglang.srt.managers import mm_utils, schedule_batch
 from sglang.srt.managers.schedule_batch import Modality, MultimodalDataItem, MultimodalInputs
 
 import mmhash
+from mmhash.demos.compare.timing import quartiles
 from mmhash.engines import sglang
 
 SHAPE = (4000, 1176)  # of Qwen2.5-VL's pixel_values for 1120x700 pixels, float32
@@ -136,7 +136,7 @@ def main() -> None:
     }
     arguments.out.write_text(json.dumps(document, indent=1) + "\n")
     for name, each in rounds.items():
-        low, median, high = statistics.quantiles(each.seconds, n=4)
+        low, median, high = quartiles(each.seconds)
         print(f"{name:25} {median * 1e6:10.1f} us ({low * 1e6:.1f} to {high * 1e6:.1f})")
 
 

@@ -1,4 +1,4 @@
-"""The ways in which a measured SGLang can hash, to be switched between while it runs."""
+"""Modes of a measured SGLang: implementations of its hash, switched between while it runs."""
 
 from __future__ import annotations
 

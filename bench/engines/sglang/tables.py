@@ -5,8 +5,19 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from engines.paired import NOTHING, OURS, WORDS, differences, machine_line, ratios
+from engines.paired import (
+    NOTHING,
+    OURS,
+    RELEASED,
+    WORDS,
+    differences,
+    machine_line,
+    ratios,
+)
+from engines.savings import Savings
 from tables import bold, duration, markdown, significant
+
+from mmhash.demos.compare.timing import quartiles
 
 ROWS = {
     "released, unset": "as released, no hash yet",
@@ -25,7 +36,7 @@ def calls(document: dict[str, Any]) -> str:
     lines = [["", "a call", "quartiles", "speed"]]
     for name, words in ROWS.items():
         seconds = rows[name]["seconds"]
-        low, median, high = statistics.quantiles(seconds, n=4)
+        low, median, high = quartiles(seconds)
         # Round by round: all rows of a round saw the same machine.
         pairs = zip(rows[UNSET]["seconds"], seconds, strict=True)
         ratio = statistics.median(released / ours for released, ours in pairs)
@@ -58,9 +69,8 @@ def server(document: dict[str, Any]) -> str:
         cells = [WORDS.get(mode, mode), *(_hash(hashes.get(role)) for role in ("sender", "rank"))]
         for each in servers:
             first, together = each["first_s"], each["together_s"]
-            rate = each["requests"] * len(together[mode]) / sum(together[mode])
             first_cell = f"{statistics.median(first[mode]) * 1e3:.0f} ms"
-            rate_cell = f"{rate:.2f}"
+            rate_cell = f"{_requests_per_s(each, mode):.2f}"
             if mode != NOTHING:
                 first_cell += f" ({differences(first[mode], first[NOTHING])})"
                 rate_cell += f" ({ratios(together[NOTHING], together[mode])})"
@@ -89,6 +99,41 @@ def server_caption(document: dict[str, Any]) -> str:
     )
 
 
+def saves(document: dict[str, Any]) -> Savings:
+    """Of the server with most ranks: what an image's hash takes, and what the server gets done."""
+    last = document["servers"][-1]
+    released, ours = (last["hashes"][mode] for mode in (RELEASED, OURS))
+    together = last["together_s"]
+    more = ratios(together[RELEASED], together[OURS])
+    megabytes = f"{document['feature_bytes'] / 1e6:.1f} MB"
+    width, height = document["image"]
+    name = f"SGLang {document['sglang']}"
+    rows = [
+        (
+            f"{name}, an image of {width}x{height} ({megabytes} of features): hashing on each rank",
+            f"{released['rank']['median_ms']:.1f} ms",
+            f"{_hash(ours.get('rank'))}; {ours['sender']['median_ms']:.1f} ms in the sender",
+        ),
+        (
+            f"{name}, {last['requests']} such requests at once, {last['ranks']} ranks",
+            f"{_requests_per_s(last, RELEASED):.2f} requests/s",
+            f"{_requests_per_s(last, OURS):.2f} requests/s ({more})",
+        ),
+    ]
+    return Savings(
+        rows,
+        f"Servers with tiny models on {machine_line(document['machine'])}; in turns with and "
+        f"without mmhash. SGLang: medians of {len(last['first_s'][OURS])} requests, and "
+        f"{len(together[OURS])} times {last['requests']} at once, with the mean ratio's standard "
+        "error.",
+    )
+
+
+def _requests_per_s(server: dict[str, Any], mode: str) -> float:
+    seconds = server["together_s"][mode]
+    return float(server["requests"] * len(seconds) / sum(seconds))
+
+
 def _hash(found: dict[str, float] | None) -> str:
     """What a request costs a kind of process: all its ranks together count as one kind."""
     if found is None:
@@ -99,7 +144,10 @@ def _hash(found: dict[str, float] | None) -> str:
 
 #: The results of each command: their kind, with which their files' names begin; the tables that can
 #: be made of one; and the one that a table shows which names no result.
-KINDS = [
+RESULT_TYPES = [
     ("sglang", {"sglang": calls}, "sglang-0.5.23"),
     ("server-sglang", {"sglang-server": server}, "server-sglang-0.5.23"),
 ]
+
+#: The result of which the table of all engines has rows: its kind, its name, and what makes them.
+SAVES = ("server-sglang", "server-sglang-0.5.23", saves)

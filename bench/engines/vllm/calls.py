@@ -1,4 +1,4 @@
-"""What a cache key costs inside the real vLLM, with mmhash and without.
+"""Microbenchmark: what a cache key costs inside the real vLLM, with mmhash and without.
 
     python bench/engines/vllm/calls.py --out FILE.json        # in an environment that has vLLM
 

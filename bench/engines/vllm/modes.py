@@ -1,4 +1,4 @@
-"""The ways in which a measured vLLM can make its keys, to be switched between while it runs."""
+"""Modes of a measured vLLM: implementations of its keys, switched between while it runs."""
 
 from __future__ import annotations
 

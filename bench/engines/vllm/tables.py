@@ -6,6 +6,7 @@ import statistics
 from typing import Any
 
 from engines.paired import NOTHING, OURS, RELEASED, WORDS, differences, machine_line
+from engines.savings import Savings
 from tables import bold, duration, markdown, significant
 
 XXH3 = "mmhash, XXH3"
@@ -95,9 +96,32 @@ def server_caption(document: dict[str, Any]) -> str:
     )
 
 
+def saves(document: dict[str, Any]) -> Savings:
+    """What a cache key takes of what is given to the offline class. Of a file it takes too little.
+
+    The arrays are of the smaller image's size.
+    """
+    rows = []
+    for case, found in document["offline"].items():
+        released, ours = (
+            duration(found["hashes"][mode]["offline"]["median_ms"] / 1e3)
+            for mode in (RELEASED, OURS)
+        )
+        rows.append((f"vLLM {document['vllm']}, key of one {case}", released, ours))
+    rounds = len(next(iter(document["offline"].values()))["call_s"][OURS])
+    return Savings(
+        rows,
+        f"vLLM: `LLM.generate`, keys by BLAKE3, its default, medians of {rounds} calls; the "
+        "arrays are of {}x{} pixels.".format(*document["image"]),
+    )
+
+
 #: The results of each command: their kind, with which their files' names begin; the tables that can
 #: be made of one; and the one that a table shows which names no result.
-KINDS = [
+RESULT_TYPES = [
     ("vllm", {"vllm": calls}, "vllm-0.32.0"),
     ("server-vllm", {"vllm-server": server}, "server-vllm-0.32.0"),
 ]
+
+#: The result of which the table of all engines has rows: its kind, its name, and what makes them.
+SAVES = ("server-vllm", "server-vllm-0.32.0", saves)

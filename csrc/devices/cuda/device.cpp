@@ -18,7 +18,8 @@ constexpr int kMaxDevices = 64;
 constexpr std::size_t kMinLeaves = 2048;  // of a slot: payloads up to 16 MiB, in 33 KiB of the GPU's memory
 constexpr std::size_t kChunkBytes = 2 << 20;  // that slots are made of: the unit of cuMemAlloc
 constexpr std::size_t kHostBytes = kLeafBytes + 64;
-constexpr std::array kKernelNames = {"aligned", "unaligned", "strided"};
+constexpr std::array<const char*, Device::kKernels> kKernelNames = {"aligned", "unaligned", "bools",
+                                                                    "strided"};
 
 struct Opened {
   std::atomic<Device*> device{nullptr};

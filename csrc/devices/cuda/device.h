@@ -29,7 +29,7 @@ struct Slot {
 
 class Device {
  public:
-  enum Kernel : std::size_t { kAligned, kUnaligned, kStrided };
+  enum Kernel : std::size_t { kAligned, kUnaligned, kBools, kStrided, kKernels };
 
   // Null if open() was not called yet. Throws Unavailable if it failed.
   static Device* find(int ordinal);
@@ -67,7 +67,7 @@ class Device {
     std::string refused;  // why it could not be compiled
   };
   std::mutex compiling_;
-  std::array<Compiled, 3> kernels_;
+  std::array<Compiled, kKernels> kernels_;
 
   std::mutex mutex_;                    // of the slots; held for a few instructions
   std::vector<Slot*> free_, draining_;  // each has room for all slots, so that giving one back cannot fail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "job.h"
+#include "sources.cuh"
 #include "xxh3.cuh"
 
 namespace mmhash::cuda {
@@ -109,6 +110,14 @@ __device__ inline void gather(const u8* data, const Strided& layout, u64 begin, 
     for (u32 i = lane; i < (size + 15) / 16; i += 32) {  // what lies behind the end does not matter
       words128[i].x ^= layout.flipped[0];
       words128[i].y ^= layout.flipped[1];
+    }
+    __syncwarp();
+  }
+  if (layout.boolean) {
+#pragma unroll 1
+    for (u32 i = lane; i < (size + 15) / 16; i += 32) {
+      words128[i].x = canonical_bools(words128[i].x);
+      words128[i].y = canonical_bools(words128[i].y);
     }
     __syncwarp();
   }

@@ -30,6 +30,7 @@ struct Strided {
   int ndim;       // at least 1, outermost first
   unsigned unit;  // bytes that are copied as one: 1, 2, 4, 8 or 16
   bool negate;    // each unit is an integer, whose two's complement is meant
+  bool boolean;   // each byte is a bool: 1 is meant by all but 0
   unsigned long long
       flipped[2];  // bits to flip in every 16 bytes: the signs of lazy negation and conjugation
   unsigned long long shape[kMaxStridedDims];  // in units

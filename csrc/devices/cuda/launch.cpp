@@ -67,9 +67,10 @@ std::optional<Launch> Launch::start(Device& device, const Payload& payload, Stre
   const CurrentContext current(device.context());
   refuse_capture(stream);
   const bool aligned = reinterpret_cast<std::uintptr_t>(payload.data()) % 16 == 0;
-  const Function kernel = device.kernel(!payload.in_place() ? Device::kStrided
-                                        : aligned           ? Device::kAligned
-                                                            : Device::kUnaligned);
+  const Function kernel = device.kernel(!payload.in_place()   ? Device::kStrided
+                                        : !payload.verbatim() ? Device::kBools
+                                        : aligned             ? Device::kAligned
+                                                              : Device::kUnaligned);
   const std::size_t leaves = (payload.size() + kLeafBytes - 1) / kLeafBytes;
   Slot* slot = device.acquire(leaves);
   if (slot == nullptr) {

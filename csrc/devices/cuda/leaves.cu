@@ -161,6 +161,12 @@ extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
 }
 #endif
 
+#if defined(MMHASH_KERNEL_bools) || defined(MMHASH_KERNEL_all)
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) mmhash_bools(const mmhash::cuda::Job job) {
+  mmhash::cuda::contiguous<mmhash::cuda::Bools>(job);
+}
+#endif
+
 #if defined(MMHASH_KERNEL_strided) || defined(MMHASH_KERNEL_all)
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
     mmhash_strided(const mmhash::cuda::Job job, const mmhash::cuda::Strided layout) {

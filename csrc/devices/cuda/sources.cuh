@@ -35,10 +35,17 @@ __device__ inline Pair shifted(const Pair& first, const Pair& second, u32 ahead)
   return {a >> shift | b << 1 << (63 - shift), b >> shift | c << 1 << (63 - shift)};
 }
 
+// 1 for each byte that is not 0: the payload of bools (layout.h), eight at a time.
+__device__ inline u64 canonical_bools(u64 bytes) {
+  constexpr u64 kLow = 0x7f7f7f7f7f7f7f7fu;
+  return (((bytes & kLow) + kLow) | bytes) >> 7 & 0x0101010101010101u;
+}
+
 // A tensor, which nothing writes during the launch, at an address that is a multiple of 16.
 struct Aligned {
   const u8* from;
   __device__ u32 behind() const { return 0; }
+  __device__ u8 byte(u32 offset) const { return __ldcg(from + offset); }
   __device__ Pair operator()(u32 offset) const {
     return as_pair(__ldg(reinterpret_cast<const ulonglong2*>(from + offset)));
   }
@@ -48,6 +55,7 @@ struct Aligned {
 struct Written {
   const u8* from;
   __device__ u32 behind() const { return 0; }
+  __device__ u8 byte(u32 offset) const { return __ldcg(from + offset); }
   __device__ Pair operator()(u32 offset) const {
     return as_pair(__ldcg(reinterpret_cast<const ulonglong2*>(from + offset)));
   }
@@ -59,9 +67,21 @@ struct Unaligned {
   const u8* from;
   __device__ u32 ahead() const { return static_cast<u32>(reinterpret_cast<u64>(from) % 16); }
   __device__ u32 behind() const { return 16 - ahead(); }
+  __device__ u8 byte(u32 offset) const { return __ldcg(from + offset); }
   __device__ Pair operator()(u32 offset) const {
     const Aligned words{from + offset - ahead()};
     return shifted(words(0), words(16), ahead());
+  }
+};
+
+// A tensor of bools at any address: one kernel for both, since masks are small and few.
+struct Bools {
+  const u8* from;
+  __device__ u32 behind() const { return Unaligned{from}.behind(); }
+  __device__ u8 byte(u32 offset) const { return Unaligned{from}.byte(offset) != 0; }
+  __device__ Pair operator()(u32 offset) const {
+    const Pair pair = Unaligned{from}(offset);
+    return {canonical_bools(pair.even), canonical_bools(pair.odd)};
   }
 };
 

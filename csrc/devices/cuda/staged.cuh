@@ -31,7 +31,7 @@ __device__ __noinline__ void stage(const Source& source, u32 size, u8* staged, u
   }
   const u32 at = 16 * whole + lane;
   if (at < size) {  // fewer bytes than lanes
-    staged[at] = __ldcg(source.from + at);
+    staged[at] = source.byte(at);
   }
   __syncwarp();
 }

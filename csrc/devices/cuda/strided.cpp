@@ -37,6 +37,7 @@ bool describe(const Payload& payload, Strided& layout) {
   layout.unit = common_alignment(payload, dtype.itemsize);
   const Transform transform = payload.transform();
   layout.negate = transform.negate && dtype.element_class == ElementClass::Integer;
+  layout.boolean = dtype.element_class == ElementClass::Bool;
   layout.flipped[0] = layout.flipped[1] = 0;
   if (!layout.negate) {
     flip_signs(dtype, transform, layout.flipped);

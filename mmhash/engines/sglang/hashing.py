@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmhash import _core, profiling
+from mmhash._nested import Place, replaced
 from mmhash.engines.adapter import Counters
 from mmhash.engines.sglang.probe import Probe
 
@@ -55,8 +56,21 @@ def is_on_cpu(value: Any) -> bool:
     Those of transports (CUDA IPC proxies, shared-memory pointers) and of device tensors are not:
     what reads them has consequences, and stays where SGLang does it.
     """
-    if isinstance(value, (list, tuple)):
-        return bool(value) and all(map(is_on_cpu, value))
+    pending, seen = [value], set()
+    while pending:
+        part = pending.pop()
+        if not isinstance(part, (list, tuple)):
+            if not _is_in_memory(part):
+                return False
+        elif id(part) not in seen:
+            if not part:
+                return False
+            seen.add(id(part))  # alive as long as the value is
+            pending.extend(part)
+    return True
+
+
+def _is_in_memory(value: Any) -> bool:
     if isinstance(value, (bytes, bytearray, memoryview, int, float, str)):
         return True
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
@@ -66,11 +80,29 @@ def is_on_cpu(value: Any) -> bool:
 
 
 def _plain(value: Any, probe: Probe) -> Any:
-    """The value with transports replaced by the tensors they stand for. Copies no bytes."""
-    if isinstance(value, list):
-        return [_plain(part, probe) for part in value]
-    if isinstance(value, tuple):
-        return tuple(_plain(part, probe) for part in value)
+    """The value with transports replaced by the tensors they stand for. Copies no bytes.
+
+    However deep, and whether or not it contains itself: identity() names what it refuses.
+    """
+
+    def replace(part: Any) -> tuple[Any, list[Place]]:
+        if isinstance(part, (list, tuple)):
+            items = list(part)
+            return items, [(items, index) for index in range(len(items))]
+        if isinstance(part, Mapping):
+            mapping = dict(part)
+            return mapping, [(mapping, key) for key in mapping]
+        if getattr(getattr(part, "dtype", None), "hasobject", False):
+            # NumPy's bytes of it are pointers. Elements of object arrays may be arrays in turn.
+            framed = [OBJECT_ARRAY, list(part.shape), part.reshape(-1).tolist()]
+            return framed, [(framed, 2)]
+        return _tensor_of(part, probe), []
+
+    return replaced(value, replace)
+
+
+def _tensor_of(value: Any, probe: Probe) -> Any:
+    """The tensor that a transport stands for; any other value itself."""
     if isinstance(value, probe.ipc_proxy):
         torch = sys.modules["torch"]
         return value.reconstruct_on_target_device(torch.cuda.current_device())
@@ -82,11 +114,4 @@ def _plain(value: Any, probe: Probe) -> Any:
                 "one without: hash the item before it is wrapped, or after it was received"
             )
         return tensor
-    if getattr(getattr(value, "dtype", None), "hasobject", False):
-        # NumPy's bytes of it are pointers. Elements of object arrays may be arrays in turn.
-        return [
-            OBJECT_ARRAY,
-            list(value.shape),
-            [_plain(part, probe) for part in value.reshape(-1).tolist()],
-        ]
     return value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from mmhash import _core
+from mmhash._nested import Place, replaced
 from mmhash.engines.vllm.probe import Probe
 
 # Of an image, copied out of Pillow and hashed at a time. Copied as a whole, 3840x2160 pixels take
@@ -39,7 +41,23 @@ class Values:
         return {name: self.of(value) for name, value in kwargs.items()}
 
     def of(self, value: Any) -> Any:
-        """The value to be hashed. Raises what pickling a value of an unknown class raises."""
+        """The value to be hashed. Raises what pickling a value of an unknown class raises.
+
+        However deep it is, and whether or not it contains itself: identity() names what it refuses.
+        """
+        return replaced(value, self._replace)
+
+    def _replace(self, value: Any) -> tuple[Any, list[Place]]:
+        """What stands for a value, and where in that its own items are still to be replaced."""
+        if isinstance(value, (list, tuple)):
+            sequence = ["sequence", *value]
+            return sequence, [(sequence, index) for index in range(1, len(sequence))]
+        if isinstance(value, dict):
+            pairs = [[self._key(key), each] for key, each in value.items()]
+            return ["mapping", *pairs], [(pair, 1) for pair in pairs]
+        return self._leaf(value), []
+
+    def _leaf(self, value: Any) -> Any:
         if value is None or isinstance(value, (str, bytes, memoryview)):
             return value
         if isinstance(value, (int, float)) and not isinstance(value, self._numpy.generic):
@@ -48,11 +66,6 @@ class Values:
             return ["tensor", value]
         if isinstance(value, (self._numpy.ndarray, self._numpy.generic)):
             return self._array(self._numpy.asarray(value))
-        if isinstance(value, (list, tuple)):
-            return ["sequence", *map(self.of, value)]
-        if isinstance(value, dict):
-            pairs = [[self._key(key), self.of(each)] for key, each in value.items()]
-            return ["mapping", *pairs]
         if isinstance(value, self._image.Image):
             return self._pixels(value)
         if isinstance(value, self._media):
@@ -123,7 +136,26 @@ class Values:
         self._logger.warning(
             "No serialization method found for %s. Falling back to pickle.", type(value)
         )
-        return ["pickle", pickle.dumps(value)]
+        pickled = io.BytesIO()
+        _Pickler(pickled, self._image.Image).dump(value)
+        return ["pickle", pickled.getvalue()]
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles as pickle.dumps() does, and loads the images of files that it meets as identity().
+
+    Pickle itself would have Pillow decode them, which is not safe beside another thread that does.
+    """
+
+    def __init__(self, file: io.BytesIO, image_class: type) -> None:
+        super().__init__(file)
+        self._image_class = image_class
+
+    def reducer_override(self, value: Any) -> Any:
+        """See pickle.Pickler. Called for everything but builtin values."""
+        if isinstance(value, self._image_class):
+            _core.load_image(value)
+        return NotImplemented
 
 
 def _bands(image: Any) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ import torch
 from sglang.srt.managers import mm_utils
 
 import mmhash
+from mmhash.engines.sglang.hashing import is_on_cpu
 
 PLAIN = {
     "tensor": torch.arange(24.0).reshape(4, 6),
@@ -123,6 +124,38 @@ def test_shared_memory_pointers(installed, counts) -> None:
     assert counts()["hashes"] == before["hashes"]
     assert counts()["carried"] == before["carried"] + 1
     received.materialize()
+
+
+def nested(value: object, levels: int) -> list:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_deep_features_have_identities_and_too_deep_ones_are_refused_by_name(installed) -> None:
+    deep = nested(torch.zeros(2), 900)
+    assert mm_utils.hash_feature(deep) == mmhash.hash_feature(deep)
+    assert is_on_cpu(nested(torch.zeros(2), 100_000))
+    assert not is_on_cpu(nested([], 100_000))
+    with pytest.raises(ValueError, match="at most 1000 lists"):
+        mm_utils.hash_feature(nested(torch.zeros(2), 100_000))
+
+
+def test_features_that_contain_themselves_are_refused_by_name(installed) -> None:
+    cycle: list = [torch.zeros(2)]
+    cycle.append(cycle)
+    around = objects(1, 2)
+    around[1] = around
+    assert is_on_cpu(cycle)
+    for feature in (cycle, around, {"x": cycle}):
+        with pytest.raises(ValueError, match="contains itself"):
+            mm_utils.hash_feature(feature)
+
+
+def test_mappings_are_looked_into(installed) -> None:
+    found = mm_utils.hash_feature({"x": objects(1, 2)})
+    assert found == mm_utils.hash_feature({"x": objects(1, 2)})
+    assert found != mm_utils.hash_feature({"x": [1, 2]})
 
 
 def test_hashes_are_counted(installed, counts) -> None:

@@ -20,6 +20,8 @@ from PIL import Image  # noqa: E402
 from vllm.multimodal.media import MediaWithBytes  # noqa: E402
 
 import mmhash.engines.vllm  # noqa: E402
+from mmhash import _core  # noqa: E402
+from mmhash.engines.vllm import values as vllm_values  # noqa: E402
 from mmhash.engines.vllm.values import BAND_BYTES  # noqa: E402
 
 Hasher = vllm_hasher.MultiModalHasher
@@ -196,6 +198,53 @@ def test_what_is_unknown_is_pickled_with_a_warning(monkeypatch: pytest.MonkeyPat
     assert ours(x=uuid.UUID(int=1)) == ours(x=uuid.UUID(int=1)) != ours(x=uuid.UUID(int=2))
     assert len(warned) == 3
     assert all("Falling back to pickle" in text for text in warned)
+
+
+class Holder:
+    """Of a class that vLLM does not know."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self.parts = [{"image": image}]
+
+
+def test_images_within_what_is_pickled_are_loaded_as_identity_loads_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = io.BytesIO()
+    picture().save(file, "PNG")
+    loaded = []
+    own = _core.load_image
+
+    def load_image(image: Image.Image) -> None:
+        loaded.append(image)
+        own(image)
+
+    monkeypatch.setattr(vllm_values._core, "load_image", load_image)
+    opened = Image.open(io.BytesIO(file.getvalue()))
+    key = ours(x=Holder(opened))
+    assert loaded == [opened]
+    decoded = Image.open(io.BytesIO(file.getvalue()))
+    decoded.load()
+    assert key == ours(x=Holder(decoded)) != ours(x=Holder(picture(color=8)))
+
+
+def nested(value: object, levels: int) -> object:
+    for level in range(levels):
+        value = {"x": value} if level % 2 else [value]
+    return value
+
+
+def test_deep_values_have_keys_and_too_deep_ones_are_refused_by_name() -> None:
+    assert ours(x=nested(1, 300)) == ours(x=nested(1, 300)) != ours(x=nested(2, 300))
+    with pytest.raises(ValueError, match="at most 1000 lists"):
+        ours(x=nested(1, 100_000))
+
+
+def test_values_that_contain_themselves_are_refused_by_name() -> None:
+    cycle: list[Any] = [1]
+    cycle.append({"x": cycle})
+    with pytest.raises(ValueError, match="contains itself"):
+        ours(x=cycle)
 
 
 def test_in_threads() -> None:

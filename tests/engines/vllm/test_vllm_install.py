@@ -162,7 +162,7 @@ def plugged(**environment: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,  # an import of vLLM takes ten seconds: this only ends what hangs
     )
 
 

@@ -1,4 +1,4 @@
-"""Ways to do one thing, timed in turns: rows of what is not a table of peers."""
+"""Contenders: implementations of one thing, interleaved; rows of what is not a table of peers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 
 @dataclass(frozen=True)
-class Way:
-    """What is called with what; one argument, so that the loop costs all ways the same."""
+class Contender:
+    """What is called with what; one argument, so that the loop costs all contenders the same."""
 
     call: Callable[[Any], object]
     argument: Any
 
 
-def time_all(ways: dict[str, Way]) -> Measured:
+def time_all(contenders: dict[str, Contender]) -> Measured:
     jobs = {
-        name: interleave.Job(way.call, way.argument, lambda: None) for name, way in ways.items()
+        name: interleave.Job(contender.call, contender.argument, lambda: None)
+        for name, contender in contenders.items()
     }
     return Measured(interleave.measure(jobs, BUDGET_S))
 
@@ -29,21 +30,21 @@ def time_all(ways: dict[str, Way]) -> Measured:
 def record(
     benchmark: BenchmarkFixture,
     case: str,
-    ways: dict[str, Way],
+    contenders: dict[str, Contender],
     row: str,
     measured: Callable[[], Measured],
     reference: str,
     nbytes: int,
 ) -> None:
     """Enters a row's times, relative to those of `reference`, into the report."""
-    way = ways[row]
+    contender = contenders[row]
     if benchmark.disabled:
-        benchmark.pedantic(way.call, (way.argument,))
+        benchmark.pedantic(contender.call, (contender.argument,))
         return
     found = measured()
     rounds = found.rounds[row]
     benchmark.group = benchmark.group or case
-    benchmark.pedantic(way.call, (way.argument,), iterations=rounds.batch)
+    benchmark.pedantic(contender.call, (contender.argument,), iterations=rounds.batch)
     benchmark.stats.stats.data.clear()
     for seconds in rounds.seconds:
         benchmark.stats.update(seconds * rounds.batch)
