@@ -2,6 +2,7 @@
 // promises is in docstrings.h.
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <new>
@@ -21,11 +22,13 @@
 #include "intake/counters.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
+#include "values/containers.h"
 #include "values/identity.h"
 #include "values/images.h"
 #include "values/payloads.h"
 #include "values/pending.h"
 #include "values/pieces.h"
+#include "values/plain_hashes.h"
 
 namespace mmhash {
 namespace {
@@ -101,25 +104,6 @@ PyObject* call(PyObject*, PyObject* const* arguments, Py_ssize_t positional, PyO
   return nullptr;
 }
 
-// A buffer or CPU tensor whose bytes lie in one piece, for the plain hashes.
-void read_contiguous(py::handle data, TensorView& view) {
-  try {
-    if (!read_tensor(data, view) && !read_buffer(data, view)) {
-      throw Unsupported{"a " + type_name(data), "encode a str to bytes; use identity() for other values"};
-    }
-    if (!view.device.is_host()) {
-      throw Unsupported{"a " + type_name(data) + " that is not on the CPU",
-                        "call .cpu() first, or use identity()"};
-    }
-    if (view.bytes() >= kHoldBytes) {
-      hold_memory(data, view);
-    }
-  } catch (const Unsupported& unsupported) {
-    throw py::type_error("expected a buffer or a contiguous CPU tensor, found " + unsupported.what + "; " +
-                         unsupported.remedy);
-  }
-}
-
 // A number as text; one of more digits than Python converts (4300) by its size.
 std::string int_text(py::handle number) {
   try {
@@ -141,42 +125,12 @@ std::uint64_t to_seed(py::handle seed) {
   throw py::type_error("seed: expected an int from 0 to 2**64 - 1, found a " + type_name(seed));
 }
 
-template <typename F>
-void with_contiguous_bytes(py::handle data, F f) {
-  TensorView view;
-  read_contiguous(data, view);
-  view.transform.swap_bytes = false;  // the bytes as they stand
-  if (!view.transform.none()) {
-    throw py::value_error(
-        "expected the bytes of the elements, found a " + type_name(data) +
-        " with a lazy conjugate or negative bit; call .resolve_conj() and .resolve_neg() first");
-  }
-  const Payload payload = view.payload();
-  if (!payload.in_place()) {
-    throw py::value_error("expected contiguous memory, found a strided " + type_name(data) +
-                          "; make it contiguous, or use identity(), which reads any layout");
-  }
-  if (payload.size() < kGilReleaseBytes) {
-    f(payload.data(), payload.size());
-  } else {
-    without_gil([&] { f(payload.data(), payload.size()); });
-  }
-}
-
 std::uint64_t py_xxh3_64(py::handle data, py::handle seed) {
-  const std::uint64_t number = to_seed(seed);
-  std::uint64_t hash = 0;
-  with_contiguous_bytes(
-      data, [&](const std::byte* bytes, std::size_t size) { hash = kernel().hash64(bytes, size, number); });
-  return hash;
+  return plain_xxh3_64(data, to_seed(seed));
 }
 
 py::int_ py_xxh3_128(py::handle data, py::handle seed) {
-  const std::uint64_t number = to_seed(seed);
-  Xxh3Digest digest;
-  with_contiguous_bytes(data, [&](const std::byte* bytes, std::size_t size) {
-    kernel().hash128(bytes, size, number, digest.data());
-  });
+  const Xxh3Digest digest = plain_xxh3_128(data, to_seed(seed));
   const py::int_ high(big_endian_64(digest.data()));
   const py::int_ low(big_endian_64(digest.data() + 8));
   return py::int_((high << py::int_(64)) | low);
@@ -316,6 +270,8 @@ PYBIND11_MODULE(bindings, m) {
   if (PyModule_AddFunctions(m.ptr(), kHotFunctions) != 0) {
     throw py::error_already_set();
   }
+
+  find_mapping_type();
 
   m.def("xxh3_64", &py_xxh3_64, py::arg("data"), py::pos_only(), py::kw_only(), py::arg("seed") = py::int_(0),
         kXxh3_64Doc);

@@ -188,6 +188,16 @@ FAULTS = (
         "a real tensor under a mode that raises is refused because of the cache",
         "test_cache_kinds.py::test_a_mode_that_raises",
     ),
+    Fault(
+        ("robots 1970", "matplotlib 25887"),
+        "a mock of a library stands in sys.modules",
+        "test_intake_lookups.py::test_a_mock_is_not_the_library",
+    ),
+    Fault(
+        ("pytorch 54789", "numpy 22840", "numba 2921"),
+        "a bool is stored as a byte other than 0 and 1",
+        "test_bools.py::test_arrays",
+    ),
     # Then what was found here, by trying.
     Fault(
         (),
@@ -298,5 +308,20 @@ FAULTS = (
         (),
         "a variable that is not UTF-8",
         "test_import.py::test_unknown_isa_in_the_environment",
+    ),
+    Fault(
+        (),
+        "a value of another kind than all before is first hashed when the interpreter ends",
+        "test_reported_processes.py::test_the_first_hash_of_the_process_at_its_exit",
+    ),
+    Fault(
+        (),
+        "a buffer hides that it holds addresses",
+        "test_intake_lookups.py::test_a_buffer_that_hides_addresses",
+    ),
+    Fault(
+        (),
+        "a NumPy scalar is first hashed when the interpreter ends, and counts as another kind",
+        "test_reported_processes.py::test_a_numpy_scalar_first_hashed_at_exit_is_no_other_value",
     ),
 )

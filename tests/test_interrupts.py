@@ -51,6 +51,9 @@ ENDLESS = {
     "parts": ("", "[[[[[b'part'] * 1000] * 1000] * 1000] * 1000]"),
     "large parts": ("", "[[[bytes(200_000)] * 1000] * 1000]"),
     "pieces": ("import numpy as np", "bytes(1 << 28)"),
+    # Memory that is only read takes none.
+    "xxh3_64": ("import mmap", "mmap.mmap(-1, 2**38, mmap.MAP_PRIVATE, mmap.PROT_READ)"),
+    "xxh3_128": ("import mmap", "mmap.mmap(-1, 2**38, mmap.MAP_PRIVATE, mmap.PROT_READ)"),
 }
 
 
@@ -62,6 +65,8 @@ def test_a_signal_ends_the_call(kind: str, threads: int) -> None:
     call = "mmhash.identity(value, cache=False)"
     if kind == "pieces":
         call = 'mmhash._core.identity_from_pieces("uint8", (2**40,), [value] * 4096)'
+    elif kind.startswith("xxh3"):
+        call = f"mmhash.{kind}(value)"
     code = INTERRUPTED.format(imports=imports, value=value, call=call)
     assert python_output(code, threads, timeout=60) == "interrupted"
 

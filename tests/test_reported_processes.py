@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from subprocesses import python_output, run_python
 
 import mmhash
@@ -143,7 +146,7 @@ def test_threads_with_small_stacks() -> None:
 
 
 def test_finalizers_at_exit() -> None:
-    """Large and small, strided and of torch: what was hashed before can be hashed to the end."""
+    """Large and small, strided and of torch, hashed before or for the first time."""
     code = """if True:
         import os
         import numpy as np
@@ -157,11 +160,66 @@ def test_finalizers_at_exit() -> None:
                 write(1, b"same\\n" if identity(self.value) == self.expected else b"another\\n")
         kept = [Last(value) for value in (
             np.zeros(3_000_000), torch.zeros(3_000_000), np.zeros((1000, 1000)).T, torch.zeros(3),
-            [1, {"a": b"x"}], 10**300,
+            [1, {"a": b"x"}], 10**300, np.float32(1),
         )]
     """
     done = run_python(code, timeout=WAIT, MMHASH_CACHE_SIZE="100")
-    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["same"] * 6, "")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["same"] * 7, "")
+
+
+FIRST = [
+    "[1]",
+    "(1, [2.0])",
+    "{'a': b'x'}",
+    "types.MappingProxyType({'a': 1})",
+    "np.zeros(3)",
+    "np.zeros(3_000_000)",
+    "torch.zeros(3)",
+    "torch.zeros(3_000_000)",
+    "10**300",
+    "'\xe9' * 100_000",
+]
+
+
+@pytest.mark.parametrize("value", FIRST)
+def test_the_first_hash_of_the_process_at_its_exit(value: str) -> None:
+    code = f"""if True:
+        import os, types
+        import numpy as np
+        {"import torch" if "torch" in value else ""}
+        import mmhash
+        class Last:
+            def __init__(self, value):
+                self.value, self.me = value, self
+            def __del__(self, write=os.write, identity=mmhash.identity):
+                write(1, identity(self.value).hex().encode())
+        kept = Last({value})
+    """
+    done = run_python(code, timeout=WAIT, MMHASH_CACHE_SIZE="100")
+    expected = mmhash.identity(eval(value, {"np": np, "torch": torch, "types": types})).hex()
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
+
+
+@pytest.mark.parametrize("value", ["np.float32(1)", "np.float64(1)", "np.int8(1)"])
+def test_a_numpy_scalar_first_hashed_at_exit_is_no_other_value(value: str) -> None:
+    """NumPy can be asked for nothing any more, and a float64 is a float besides."""
+    code = f"""if True:
+        import os
+        import numpy as np
+        import mmhash
+        class Last:
+            def __init__(self, value):
+                self.value, self.me = value, self
+            def __del__(self, write=os.write, identity=mmhash.identity):
+                try:
+                    identity(self.value)
+                except TypeError as error:
+                    write(1, str(error).encode())
+        kept = Last({value})
+    """
+    done = run_python(code, timeout=WAIT)
+    assert done.returncode == 0, done.stderr
+    assert "while numpy is not in sys.modules" in done.stdout
 
 
 def test_an_executor_that_nobody_shuts_down() -> None:

@@ -46,6 +46,15 @@ def test_boundaries(isa: str, ours: Any, theirs: Any, n: int) -> None:
 
 
 @both
+@pytest.mark.parametrize("seed", [0, 2**64 - 1])
+def test_what_is_hashed_in_slices(isa: str, ours: Any, theirs: Any, seed: int) -> None:
+    """From 64 MiB on, in the streaming mode."""
+    data = payload(5, 1 << 20) * 66
+    for n in ((64 << 20) - 1, 64 << 20, (64 << 20) + 1, (65 << 20) + 257):
+        assert ours(memoryview(data)[:n], seed=seed) == theirs(memoryview(data)[:n], seed), n
+
+
+@both
 @given(data=st.binary(max_size=3000), seed=U64, skip=st.integers(0, 70))
 @example(data=b"", seed=0, skip=0)
 def test_any_data(isa: str, ours: Any, theirs: Any, data: bytes, seed: int, skip: int) -> None:

@@ -35,7 +35,7 @@ class Fold {
 struct Algorithm {
   // Its one name: in Python, in the environment, in info() and in reports.
   std::string_view name;
-  // Bytes of an identity, at most kMaxDigestBytes. A frame of parts holds as many of each.
+  // Bytes of an identity: half of kMaxDigestBytes or all. A frame of parts holds as many of each.
   std::size_t digest_bytes;
   // From this many bytes of payload on, hash_joined() beats copying the payload behind its frame.
   std::size_t join_bytes;

@@ -77,17 +77,19 @@ using Frame = FrameOf<kMark.size() + 1 + 256 + 1 + 8 * kMaxDims + kLeafBytes>;
 // Of a number.
 using SmallFrame = FrameOf<32>;
 
-// The digest of a frame of any length: its header, then the identities of the values it is made of.
+// The digest of a frame of any length: a short header, then the rest, such as the identities of the values it
+// is made of. A long rest is not copied.
 inline Digest hash_frame(const Algorithm& algorithm, char kind, std::span<const std::byte> header,
-                         std::span<const Digest> parts) {
-  std::vector<std::byte> bytes(kMark.size() + 1 + header.size() + parts.size() * algorithm.digest_bytes);
+                         std::span<const std::byte> rest) {
+  const bool join = rest.size() >= algorithm.join_bytes;
+  std::vector<std::byte> bytes(kMark.size() + 1 + header.size() + (join ? 0 : rest.size()));
   auto* end = std::copy(kMark.begin(), kMark.end(), bytes.data());
   *end++ = static_cast<std::byte>(kind);
   end = std::copy(header.begin(), header.end(), end);
-  for (const Digest& part : parts) {
-    std::memcpy(end, part.data(), algorithm.digest_bytes);
-    end += algorithm.digest_bytes;
+  if (join) {
+    return algorithm.hash(bytes.data(), bytes.size(), rest.data(), rest.size());
   }
+  std::copy(rest.begin(), rest.end(), end);
   return algorithm.hash(bytes.data(), bytes.size());
 }
 

@@ -110,8 +110,25 @@ bool is_numpy_array(py::handle value) {
   return (numpy_names.array != nullptr || find_numpy_names()) && is_a(value, numpy_names.array);
 }
 
+namespace {
+
+// As the interpreter ends, sys.modules is emptied while objects are still alive. A scalar whose library was
+// not looked up before would count as the float or the buffer that it is besides.
+void refuse_orphan(py::handle value) {
+  const py::handle mro(Py_TYPE(value.ptr())->tp_mro);
+  for (const py::handle base : py::reinterpret_borrow<py::tuple>(mro)) {
+    if (std::string_view(reinterpret_cast<PyTypeObject*>(base.ptr())->tp_name) == "numpy.generic") {
+      throw Unsupported{"a " + type_name(value) + " while numpy is not in sys.modules",
+                        "hash it before the interpreter ends, or import numpy again"};
+    }
+  }
+}
+
+}  // namespace
+
 bool read_numpy(py::handle value, TensorView& view) {
   if (numpy_names.array == nullptr && !find_numpy_names()) {
+    refuse_orphan(value);
     return false;
   }
   if (is_a(value, numpy_names.array)) {
@@ -129,7 +146,7 @@ bool read_numpy(py::handle value, TensorView& view) {
     return false;
   }
   view.temporary = true;
-  view.owner = py::module_::import("numpy").attr("asarray")(value);
+  view.owner = py::handle(numpy_names.asarray)(value);
   read_array(view.owner, value, view);
   return true;
 }

@@ -12,7 +12,8 @@ bool find_numpy_names() {
     return false;
   }
   py::object generic = if_imported("numpy", "generic");
-  if (!generic) {
+  py::object asarray = if_imported("numpy", "asarray");
+  if (!generic || !asarray) {
     return false;
   }
   // A mock is not NumPy: the real one may come later.
@@ -21,6 +22,7 @@ bool find_numpy_names() {
   }
   NumpyNames found;
   found.base = py::object(array.attr("base")).release().ptr();
+  found.asarray = asarray.release().ptr();
   found.generic = generic.release().ptr();
   found.array = array.release().ptr();
   numpy_names = found;

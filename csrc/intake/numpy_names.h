@@ -9,6 +9,7 @@ namespace mmhash {
 struct NumpyNames {
   PyObject* array = nullptr;    // numpy.ndarray
   PyObject* generic = nullptr;  // numpy.generic
+  PyObject* asarray = nullptr;  // numpy.asarray
   PyObject* base = nullptr;     // numpy.ndarray's own property: a subclass may define its own as it likes
 };
 

@@ -2,18 +2,52 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <span>
 #include <utility>
 
 #include "identity/frame.h"
 #include "intake/tensor_view.h"
 #include "values/images.h"
+#include "values/payloads.h"
 
 namespace mmhash {
 namespace {
 
+PyObject* mapping_type = nullptr;  // collections.abc.Mapping
+
 std::vector<std::byte> count_header(std::uint64_t count) {
   const auto* first = reinterpret_cast<const std::byte*>(&count);
   return {first, first + sizeof count};
+}
+
+// In place, the pairs of a key's and its value's identity, by their bytes.
+template <std::size_t kDigestBytes>
+void sort_entries(std::vector<std::byte>& identities, Turns& turns) {
+  using Entry = std::array<std::byte, 2 * kDigestBytes>;
+  static_assert(alignof(Entry) == 1);
+  const std::span entries(reinterpret_cast<Entry*>(identities.data()), identities.size() / sizeof(Entry));
+  std::sort(entries.begin(), entries.end(), [&turns](const Entry& a, const Entry& b) {
+    turns.step();
+    return std::memcmp(a.data(), b.data(), sizeof(Entry)) < 0;
+  });
+}
+
+// Key, value, key, value, ... of a plain dict, and nothing else runs meanwhile.
+py::tuple dict_snapshot(py::handle dict) {
+  py::tuple parts;
+  Py_ssize_t size = 0;
+  do {  // to allocate may start the garbage collector, whose finalizers may change the dict
+    size = PyDict_GET_SIZE(dict.ptr());
+    parts = py::tuple(2 * static_cast<std::size_t>(size));
+  } while (PyDict_GET_SIZE(dict.ptr()) != size);
+  PyObject *key = nullptr, *value = nullptr;
+  Py_ssize_t position = 0;
+  for (Py_ssize_t i = 0; PyDict_Next(dict.ptr(), &position, &key, &value) != 0; i += 2) {
+    PyTuple_SET_ITEM(parts.ptr(), i, py::handle(key).inc_ref().ptr());
+    PyTuple_SET_ITEM(parts.ptr(), i + 1, py::handle(value).inc_ref().ptr());
+  }
+  return parts;
 }
 
 std::string key_text(py::handle key) {
@@ -34,16 +68,15 @@ std::string key_text(py::handle key) {
 
 }  // namespace
 
+void find_mapping_type() {
+  mapping_type = py::object(py::module_::import("collections.abc").attr("Mapping")).release().ptr();
+}
+
 bool is_mapping(py::handle value) {
   if (PyDict_Check(value.ptr())) {
     return true;
   }
-  // No initializer: another thread would wait for it with the GIL, which the import gives up.
-  static PyObject* mapping = nullptr;
-  if (mapping == nullptr) {
-    mapping = py::object(py::module_::import("collections.abc").attr("Mapping")).release().ptr();
-  }
-  const int is = PyObject_IsInstance(value.ptr(), mapping);
+  const int is = PyObject_IsInstance(value.ptr(), mapping_type);
   if (is < 0) {
     throw py::error_already_set();
   }
@@ -56,6 +89,11 @@ Level image_level(py::handle image) {
 }
 
 Level mapping_level(py::handle mapping) {
+  if (PyDict_CheckExact(mapping.ptr())) {
+    py::tuple parts = dict_snapshot(mapping);
+    const std::size_t count = parts.size() / 2;
+    return {'M', py::reinterpret_borrow<py::object>(mapping), std::move(parts), count_header(count)};
+  }
   const auto items = py::reinterpret_steal<py::object>(PyMapping_Items(mapping.ptr()));
   if (!items) {
     throw py::error_already_set();
@@ -85,30 +123,37 @@ Level sequence_level(py::handle sequence) {
   return {'L', py::reinterpret_borrow<py::object>(sequence), parts, count_header(parts.size())};
 }
 
-Digest close_level(const Level& level, const Algorithm& algorithm, Turns& turns) {
-  if (level.kind != 'M') {
-    return hash_frame(algorithm, level.kind, level.header, level.identities);
+void Level::add(const Algorithm& algorithm, const Digest& identity) {
+  if (done == 0) {
+    identities.reserve(parts.size() * algorithm.digest_bytes);  // to grow, millions would be copied at a time
   }
-  std::vector<std::array<Digest, 2>> entries(level.identities.size() / 2);
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    entries[i] = {level.identities[2 * i], level.identities[2 * i + 1]};
+  const auto* bytes = reinterpret_cast<const std::byte*>(identity.data());
+  identities.insert(identities.end(), bytes, bytes + algorithm.digest_bytes);
+  ++done;
+}
+
+Digest close_level(Level& level, const Algorithm& algorithm, Turns& turns) {
+  if (level.kind == 'M') {
+    if (algorithm.digest_bytes == kMaxDigestBytes) {
+      sort_entries<kMaxDigestBytes>(level.identities, turns);
+    } else {
+      sort_entries<kMaxDigestBytes / 2>(level.identities, turns);
+    }
   }
-  std::sort(entries.begin(), entries.end(), [&turns](const auto& a, const auto& b) {
-    turns.step();
-    return a < b;
-  });
-  std::vector<Digest> sorted;
-  for (const auto& [key, mapped] : entries) {
-    sorted.push_back(key);
-    sorted.push_back(mapped);
+  Digest digest;
+  const auto hash = [&] { digest = hash_frame(algorithm, level.kind, level.header, level.identities); };
+  if (level.identities.size() < kGilReleaseBytes) {
+    hash();
+  } else {
+    without_gil(hash);
   }
-  return hash_frame(algorithm, level.kind, level.header, sorted);
+  return digest;
 }
 
 std::string location(const std::vector<Level>& levels) {
   std::string path = "value";
   for (const Level& level : levels) {
-    const std::size_t index = level.identities.size();
+    const std::size_t index = level.done;
     if (level.kind == 'L') {
       path += "[" + std::to_string(index) + "]";
     } else if (level.kind == 'P') {

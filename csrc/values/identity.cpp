@@ -104,11 +104,11 @@ Digest walk(py::handle value, std::vector<Level>& levels, const Options& options
       }
       Level& level = levels.back();
       if (done) {
-        level.identities.push_back(digest);
+        level.add(options.algorithm, digest);
         turns.step();
       }
-      if (level.identities.size() < level.parts.size()) {
-        value = PyTuple_GET_ITEM(level.parts.ptr(), static_cast<Py_ssize_t>(level.identities.size()));
+      if (level.done < level.parts.size()) {
+        value = PyTuple_GET_ITEM(level.parts.ptr(), static_cast<Py_ssize_t>(level.done));
         break;
       }
       digest = close_level(level, options.algorithm, turns);

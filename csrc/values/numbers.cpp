@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
-#include <string>
+#include <string_view>
 
 #include "identity/frame.h"
 
@@ -36,8 +36,8 @@ Digest hash_int(const Algorithm& algorithm, py::handle value) {
   // Through the type, since a subclass may override its methods.
   const py::handle type(reinterpret_cast<PyObject*>(&PyLong_Type));
   const std::size_t size = py::cast<std::size_t>(type.attr("bit_length")(value)) / 8 + 1;
-  const std::string bytes = py::bytes(type.attr("to_bytes")(value, size, "little", py::arg("signed") = true));
-  return hash_frame(algorithm, 'I', std::as_bytes(std::span(bytes)), {});
+  const py::bytes bytes(type.attr("to_bytes")(value, size, "little", py::arg("signed") = true));
+  return hash_frame(algorithm, 'I', {}, std::as_bytes(std::span(std::string_view(bytes))));
 }
 
 void append_number(SmallFrame& frame, double number) {

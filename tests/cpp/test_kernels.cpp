@@ -11,6 +11,8 @@
 using mmhash::available_isas;
 using mmhash::kernel;
 using mmhash::set_isa;
+using mmhash::Xxh3Digest;
+using mmhash::Xxh3Stream;
 
 namespace {
 
@@ -53,6 +55,27 @@ void compare_joined(const std::string& isa) {
   }
 }
 
+// In pieces of any length, empty ones too, and read in between.
+void compare_streams(const std::string& isa) {
+  const std::vector<std::byte> bytes = random_bytes(kMaxSize);
+  for (const std::size_t size : sizes()) {
+    for (const std::uint64_t number : {std::uint64_t{0}, random_engine()()}) {
+      std::array<unsigned char, 16> expected;
+      kernel().hash128(bytes.data(), size, number, expected.data());
+      Xxh3Stream stream(number);
+      for (std::size_t begin = 0; begin < size;) {
+        const auto count = std::min(size - begin, static_cast<std::size_t>(random_between(0, 2400)));
+        stream.update(bytes.data() + begin, count);
+        begin += count;
+        CHECK(stream.digest64() == kernel().hash64(bytes.data(), begin, number), "%s, %zu of %zu bytes",
+              isa.c_str(), begin, size);
+      }
+      const Xxh3Digest found = stream.digest128();
+      CHECK(std::equal(found.begin(), found.end(), expected.begin()), "%s, %zu bytes", isa.c_str(), size);
+    }
+  }
+}
+
 void compare_leaves(const std::string& isa) {
   const std::vector<std::byte> bytes = random_bytes(3 * MMHASH_LEAF_BYTES);
   std::array<unsigned char, 16> expected;
@@ -72,6 +95,7 @@ int main() {
     CHECK(kernel().isa == isa, "asked for %s, got %s", isa.c_str(), kernel().isa);
     compare_with_scalar(isa);
     compare_joined(isa);
+    compare_streams(isa);
     compare_leaves(isa);
     std::printf("%s agrees with scalar\n", isa.c_str());
   }

@@ -16,6 +16,9 @@
 extern "C" {
 #endif
 
+/* XXH3 of bytes that arrive in pieces: its state, whose layout is the per-ISA file's own. */
+typedef struct mmhash_stream mmhash_stream;
+
 typedef struct mmhash_kernel {
   /* The ISA's one name: in its file, in MMHASH_ISA, in info() and in reports. */
   const char* isa;
@@ -28,6 +31,13 @@ typedef struct mmhash_kernel {
                          unsigned char digest[16]);
   /* XXH3-128, seed 0, of `count` leaves of MMHASH_LEAF_BYTES that follow each other. */
   void (*hash128_leaves)(const void* data, size_t count, unsigned char (*digests)[16]);
+  /* A stream on the heap, or NULL where there is no memory. It stays with the kernel that opened it. */
+  mmhash_stream* (*stream_open)(uint64_t seed);
+  void (*stream_update)(mmhash_stream* stream, const void* data, size_t size);
+  /* Of all bytes so far: what hash64 and hash128 make of them in one piece. */
+  uint64_t (*stream_digest64)(const mmhash_stream* stream);
+  void (*stream_digest128)(const mmhash_stream* stream, unsigned char digest[16]);
+  void (*stream_close)(mmhash_stream* stream);
 } mmhash_kernel;
 
 extern const mmhash_kernel mmhash_kernel_scalar;

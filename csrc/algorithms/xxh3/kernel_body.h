@@ -53,5 +53,41 @@ static void hash128_leaves(const void* data, size_t count, unsigned char (*diges
   }
 }
 
-const mmhash_kernel MMHASH_CONCAT(mmhash_kernel_, MMHASH_ISA) = {MMHASH_STRING(MMHASH_ISA), hash64, hash128,
-                                                                 hash128_joined, hash128_leaves};
+/* One state for both widths: XXH3 tells 64 from 128 bits only in the digest. */
+static mmhash_stream* stream_open(uint64_t seed) {
+  XXH3_state_t* state = XXH3_createState();
+  if (state != NULL) {
+    XXH3_INITSTATE(state);
+    XXH3_128bits_reset_withSeed(state, seed);
+  }
+  return (mmhash_stream*)state;
+}
+
+static void stream_update(mmhash_stream* stream, const void* data, size_t size) {
+  XXH3_128bits_update((XXH3_state_t*)stream, data, size);
+}
+
+static uint64_t stream_digest64(const mmhash_stream* stream) {
+  return XXH3_64bits_digest((const XXH3_state_t*)stream);
+}
+
+static void stream_digest128(const mmhash_stream* stream, unsigned char digest[16]) {
+  write_canonical(XXH3_128bits_digest((const XXH3_state_t*)stream), digest);
+}
+
+static void stream_close(mmhash_stream* stream) {
+  XXH3_freeState((XXH3_state_t*)stream);
+}
+
+const mmhash_kernel MMHASH_CONCAT(mmhash_kernel_, MMHASH_ISA) = {
+    MMHASH_STRING(MMHASH_ISA),
+    hash64,
+    hash128,
+    hash128_joined,
+    hash128_leaves,
+    stream_open,
+    stream_update,
+    stream_digest64,
+    stream_digest128,
+    stream_close,
+};
