@@ -9,9 +9,10 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
-#include <unistd.h>
 
 #include <chrono>
+
+#include "intake/take_gil.h"
 
 namespace mmhash {
 
@@ -27,33 +28,14 @@ inline bool is_finalizing() {
 // Calls f, which must touch no Python object, without the GIL. Exceptions of f pass through.
 template <typename F>
 void without_gil(F f) {
-  struct Released {
-    PyThreadState* state = PyEval_SaveThread();
-    void take_back() {
-      // Forced unwinding. The interpreter is shutting down and CPython before 3.14 ends a daemon thread here
-      // by pthread_exit(), with which glibc unwinds its stack; destructors would then touch Python objects
-      // without the GIL. Do what 3.14 does: let the thread hang until the process is gone. In a destructor,
-      // and not a handler: libstdc++ lets catch (...) see a forced unwind, libc++ does not; destructors run
-      // in both.
-      struct Hang {
-        bool unwinding = true;
-        ~Hang() {
-          while (unwinding) {
-            pause();
-          }
-        }
-      } hang;
-      PyEval_RestoreThread(state);
-      hang.unwinding = false;
-    }
-  } released;
+  PyThreadState* const state = PyEval_SaveThread();
   try {
     f();
   } catch (...) {
-    released.take_back();
+    mmhash_take_gil(state);
     throw;
   }
-  released.take_back();
+  mmhash_take_gil(state);
 }
 
 // Signals and other threads

@@ -177,8 +177,9 @@ bool Device::make(std::size_t leaves) {
   std::size_t count = std::max<std::size_t>(1, kChunkBytes / scratch_bytes);
   {
     const std::lock_guard lock(mutex_);
-    count = std::max(count, made_[std::bit_width(leaves)]);
-    made_[std::bit_width(leaves)] += count;
+    std::size_t& alike = made_[static_cast<std::size_t>(std::bit_width(leaves))];
+    count = std::max(count, alike);
+    alike += count;
   }
   DevicePointer scratch = 0;
   if (cuda.memory_allocate(&scratch, count * scratch_bytes) != kSuccess) {
