@@ -154,7 +154,8 @@ threads = [threading.Thread(target=first_strided_hash) for _ in range(4)]
 [thread.start() for thread in threads]
 blocks, size = [], 1 << 24
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used, used))
+limits = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (used, limits[1]))
 while size >= 1 << 15:  # less than the 64 KiB of scratch is left in one piece
     try:
         blocks.append(bytearray(size))
@@ -163,6 +164,7 @@ while size >= 1 << 15:  # less than the 64 KiB of scratch is left in one piece
 go.set()
 [thread.join() for thread in threads]
 blocks.clear()
+resource.setrlimit(resource.RLIMIT_AS, limits)
 assert None in results, results
 assert {result for result in results if result} <= set(expected)
 try:
