@@ -194,6 +194,7 @@ class Last:
 def run():
     while True:
         mmhash.forget(x)
+        {freeze}
         mmhash.identity(x)
 
 sys.keep = Last()
@@ -204,8 +205,8 @@ print("ending")
 """
 
 CACHED = {
-    "array": "import numpy; x = numpy.zeros(64 << 20); x.setflags(write=False)",
-    "tensor": "import torch; x = torch.zeros(64 << 20)",
+    "array": {"make": "import numpy; x = numpy.zeros(64 << 20)", "freeze": "mmhash.freeze(x)"},
+    "tensor": {"make": "import torch; x = torch.zeros(64 << 20)", "freeze": ""},
 }
 
 
@@ -213,5 +214,5 @@ CACHED = {
 def test_the_interpreter_ends_while_a_thread_hashes(kind: str) -> None:
     """A daemon thread that CPython stops for good is no reason to wait for it, or to crash."""
     for _ in range(3):
-        done = run_python(ENDING.format(make=CACHED[kind]), MMHASH_CACHE_SIZE="4096")
+        done = run_python(ENDING.format(**CACHED[kind]), MMHASH_CACHE_SIZE="4096")
         assert (done.returncode, done.stdout, done.stderr) == (0, "ending\n", "")

@@ -89,9 +89,9 @@ def in_folder(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Python as it is started there, whose own folder comes first: `-c` and `-m`."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     environment["PYTHONPATH"] = str(PACKAGE.parent)  # where the built one would be found
-    command = (sys.executable, *command)
+    # -S: an editable installation would find the module for every copy of the sources.
     return subprocess.run(
-        command,
+        [sys.executable, "-S", *command],
         cwd=folder,
         env=environment,
         capture_output=True,
