@@ -52,7 +52,7 @@ def cycle(graph: Graph) -> list[str]:
 
 
 def room(file: str) -> str:
-    """`values` of values/walk.cpp, `algorithms/xxh3` of its files, `module` of what is in none."""
+    """`values` of values/text.cpp, `algorithms/xxh3` of its files, `module` of what is in none."""
     folder, _, rest = file.partition("/")
     if not rest:
         return "module"

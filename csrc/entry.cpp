@@ -6,12 +6,12 @@
 
 // Interpreters
 // ------------
-// Python objects are kept in statics (torch's and NumPy's types, names, the cache's watches), and the cache
-// and the thread pool are the process's. All of that belongs to the interpreter that imported the module
-// first, and only as long as it lives; in another one, types would be compared with a stranger's and objects
-// be freed under the wrong GIL. Hence one interpreter a process, the main one, and once. pybind11 3.1 alone
-// would wait for ever in a subinterpreter on Python 3.10 and 3.11, and be imported in a legacy one on 3.12
-// and newer.
+// Python objects are kept in statics (torch's and NumPy's types, names, the cache's validators), and the
+// cache and the thread pool are the process's. All of that belongs to the interpreter that imported the
+// module first, and only as long as it lives; in another one, types would be compared with a stranger's and
+// objects be freed under the wrong GIL. Hence one interpreter a process, the main one, and once. pybind11 3.1
+// alone would wait for ever in a subinterpreter on Python 3.10 and 3.11, and be imported in a legacy one
+// on 3.12 and newer.
 //
 // It takes two places to refuse. Up to 3.12, PyInit__core is called in the interpreter that imports, and must
 // not go on to pybind11. From 3.13 on it is called in the main interpreter for all; what runs where it is

@@ -9,23 +9,21 @@
 // free, 6,666 got the freed one's address.
 //
 // 1. Weakref callback: the owner cannot be another. Every entry holds a weak reference to the Python object
-// whose life is that
-//    of the memory: torch's UntypedStorage (of which a StorageImpl has one, for as long as it lives, since
-//    torch 2.1), or the NumPy array. A hit needs the reference to lead to the very object that the tensor has
-//    now. When the object ends, the reference is dead before the address can be used again, and its callback
-//    drops the entry. It keeps neither the memory nor the tensor alive.
+//    whose life is that of the memory: torch's UntypedStorage (of which a StorageImpl has one, for as long as
+//    it lives, since torch 2.1), or the NumPy array. A hit needs the reference to lead to the very object
+//    that the tensor has now. When the object ends, the reference is dead before the address can be used
+//    again, and its callback drops the entry. It keeps neither the memory nor the tensor alive.
 // 2. The owner's memory is where it was. The data pointer is part of the key: resize_, share_memory_ and
 //    `.data =` change the pointer or the storage.
 // 3. It is read in the same way. Dtype, shape, strides and lazy bits are part of the key.
 // 4. Version counter: nobody has written it. Torch counts in-place operations in a version counter that a
-// tensor shares with
-//    its views and with detach(). An entry holds a sentinel: a tensor of no elements that shares the counter
-//    of the tensor that was hashed, and the version from *before* it was hashed. A hit needs that version
-//    from the sentinel and from the tensor that asks. The sentinel is what makes tensors with a counter of
-//    their own safe (x.data starts at 0 over the same storage): their version alone may agree by chance. A
-//    write by another thread *while* the tensor is hashed counts when it ends, and then the entry's version
-//    is old. (Not so what torch.compile and custom operators write: they count before they write, so that a
-//    hash taken in between stays, of some mixture.)
+//    tensor shares with its views and with detach(). An entry holds a sentinel: a tensor of no elements that
+//    shares the counter of the tensor that was hashed, and the version from *before* it was hashed. A hit
+//    needs that version from the sentinel and from the tensor that asks. The sentinel is what makes tensors
+//    with a counter of their own safe (x.data starts at 0 over the same storage): their version alone may
+//    agree by chance. A write by another thread *while* the tensor is hashed counts when it ends, and then
+//    the entry's version is old. (Not so what torch.compile and custom operators write: they count before
+//    they write, so that a hash taken in between stays, of some mixture.)
 // 5. What torch does not count is not cached: inference tensors (no counter, or one that stands still),
 //    memory that torch does not own (from_numpy, from_blob, torch.load, DLPack and CUDA IPC imports: not
 //    resizable), shared memory (other processes write it), pinned memory (staging buffers that copies fill),
@@ -107,7 +105,7 @@ class Cache {
  public:
   explicit Cache(std::size_t maxsize) : maxsize_(maxsize) {}
 
-  // Entries that leave the cache give their watches to `dropped`, to be released without the lock.
+  // Entries that leave the cache give their validators to `dropped`, to be released without the lock.
   using Dropped = std::vector<Validator>;
 
   // Finds an entry and makes it the youngest. Whether it is current is for the caller to find out; it

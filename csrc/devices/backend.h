@@ -1,6 +1,7 @@
-// What a device must offer: start the fold of a payload on a stream of its own, and tell when it is done.
-// May be known here: identity, intake, the framework whose memory it is. Nothing of caches, values or
-// Python's arguments. To add a device: a folder beside cuda/ and its row in backend_of().
+// The room devices: what a device must offer, which is to start the fold of a payload on a stream of its own
+// and to tell when it is done. May be known here: identity, intake, the framework whose memory it is. Nothing
+// of caches, values or Python's arguments. To add a device: a folder beside cuda/ and its row in
+// backend_of().
 #pragma once
 
 #include <cstddef>

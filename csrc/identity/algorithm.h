@@ -1,5 +1,9 @@
+// The room identity: what is hashed of a value, by whichever algorithm: dtypes, layout, frames, folds,
+// threads. No Python and no GIL here, and of what lies below only algorithms/; whose memory it is and what
+// kind of value belong above.
+//
 // What a hash algorithm must offer: the one seam that frames, payloads, the cache's keys, devices and Python
-// share. To add one: its code under algorithms/<name>/ and its row in algorithm.cpp. No Python here, no GIL.
+// share. To add one: its code under algorithms/<name>/ and its row in algorithm.cpp.
 //
 // A strategy object: functions behind one struct, and not a class template, because the algorithm is chosen
 // at run time, once for a whole value; the indirect call costs under 1 % of hashing 64 bytes.

@@ -1,13 +1,11 @@
 // torch.Tensor -> TensorView, with no libtorch linked, so that one wheel serves every version of torch.
 //
 // Three ways in, tried in this order and reported by info()["tensor_intake"]:
-//   dlpack_c_exchange  torch >= 2.10: a table of C functions, looked up once on the type, that fills pointer,
-//   dtype,
-//                      shape and strides in about 50 ns and borrows (FACTS: 560 ns for .numpy()).
+//   dlpack_c_exchange  torch >= 2.10: a table of C functions, looked up once on the type, that fills
+//                      pointer, dtype, shape and strides in about 50 ns and borrows (.numpy() takes 560).
 //   attributes         older torch: data_ptr(), dtype, shape, stride(); about a microsecond.
 //   dlpack             __dlpack__(), the array standard's way. Never chosen by itself, since it refuses
-//   tensors
-//                      that require grad; a test compares it with the others.
+//                      tensors that require grad; a test compares it with the others.
 //
 // The exchange call hands out the memory of a lazily conjugated or negated tensor as it stands, so the
 // two bits are always asked for: is_neg() of every dtype, is_conj() of complex ones.

@@ -1,6 +1,6 @@
-// From a Python value of any kind in docs/SPEC.md to its identity. This room knows what kinds of value there
-// are and what stands in the frame of each; how memory is read, found again or folded belongs to the rooms
-// below. Needs the GIL, and releases it while large payloads are hashed.
+// From a Python value of any kind in docs/SPEC.md to its identity. The room values knows what kinds of value
+// there are and what stands in the frame of each; how memory is read, found again or folded belongs to the
+// rooms below. Needs the GIL, and releases it while large payloads are hashed.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,7 +1,7 @@
 """The features of an image as Qwen2-VL's and Qwen2.5-VL's image processor makes them.
 
 After `Qwen2VLImageProcessor` of Hugging Face transformers 4.57.1 with its default settings, whose
-results this reproduces to the bit (tests/cli/test_qwen_features.py): resize to multiples of 28
+results this reproduces to the bit (tests/demos/test_qwen_features.py): resize to multiples of 28
 pixels, normalise as CLIP does, and cut into patches of 14x14 pixels.
 """
 

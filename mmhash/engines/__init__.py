@@ -1,1 +1,1 @@
-"""mmhash inside LLM servers: one module for each, imported only when it is asked for."""
+"""mmhash inside LLM servers: a package for each, imported when asked for; adapter.py for all."""

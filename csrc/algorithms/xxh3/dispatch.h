@@ -1,3 +1,6 @@
+// The room algorithms/xxh3: XXH3 itself, one instruction set a file. No Python, nothing of the rooms above
+// and no other algorithm belongs here.
+//
 // Which XXH3 kernel runs: the best that CPU and operating system support, or the one that was forced.
 #pragma once
 
