@@ -72,7 +72,7 @@ def test_a_bundle_that_is_split(installed, copied) -> None:
     bundle.set_pad_value()
     for i in range(3):
         part = copied(bundle)
-        part.hash = None
+        part.hash = part.pad_value = None  # 0.5.11 itself computes nothing where either is left
         part.feature = bundle.feature[i : i + 1]
         part.set_pad_value()
         assert part.hash == mmhash.hash_feature(feature()[i : i + 1])
