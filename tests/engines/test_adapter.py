@@ -15,18 +15,11 @@ from typing import Any, ClassVar
 import pytest
 
 import mmhash
+from mmhash import _core
 from mmhash.engines import adapter as adapters
 from mmhash.engines import patches as patches_module
-from mmhash.engines.adapter import (
-    Adapter,
-    Counters,
-    Engine,
-    Installation,
-    Replaced,
-    UnsupportedEngineError,
-    enabled,
-    log_or_print,
-)
+from mmhash.engines.adapter import Adapter, Installation, enabled, log_or_print
+from mmhash.engines.engine import Counters, Engine, Replaced, UnsupportedEngineError
 from mmhash.engines.patches import Patches
 
 
@@ -63,11 +56,13 @@ class FakeEngine(Engine):
         probe: Any,
         patches: Patches,
         counters: Counters,
+        algorithm: _core.Algorithm,
         options: Mapping[str, Any],
         *,
         plugin: bool,
     ) -> Replaced:
         self.plugin.append(plugin)
+        self.algorithm = algorithm
 
         def hash_(value: Any) -> int:
             counters.add("hashes")
@@ -109,8 +104,14 @@ def test_install_and_uninstall(engine: FakeEngine, adapter: Adapter) -> None:
         assert (installation.engine, installation.engine_version) == ("fake", "1.0")
         assert [name.rpartition(".")[2] for name in installation.replaced] == ["hash", "lazy"]
         assert engine.module.hash("abc") == -3
-        expected = {"version": "1.0", "algorithm": "xxh3", "lazy": True, "hashes": 1, "sent": 0}
-        assert report() == expected
+        assert report() == {
+            "version": "1.0",
+            "algorithm": "blake3",
+            "key_id": None,
+            "lazy": True,
+            "hashes": 1,
+            "sent": 0,
+        }
         installation.uninstall()
         installation.uninstall()
         assert engine.is_as_released()
@@ -188,10 +189,12 @@ def test_the_plugin(engine: FakeEngine, adapter: Adapter, monkeypatch: pytest.Mo
     adapter.load_plugin()
     assert engine.is_as_released()
     monkeypatch.setenv("MMHASH_ENGINES", "on")
-    adapter.load_plugin(lazy=False)
+    adapter.load_plugin()
     assert engine.plugin == [True]
-    adapter.load_plugin(lazy=None)  # as it is
-    assert report()["lazy"] is False
+    adapter.uninstall()
+    adapter.install(lazy=False, algorithm="xxh3")
+    adapter.load_plugin()  # as it is
+    assert (report()["lazy"], report()["algorithm"]) == (False, "xxh3")
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
@@ -203,7 +206,7 @@ def test_one_line_in_the_log(
         installation = adapter.install()
         adapter.install()
     untested = "" if version == "1.0" else " (not among those tested)"
-    start = f"mmhash {mmhash.__version__} (xxh3) in Fake {version}{untested}, lazily; replaced "
+    start = f"mmhash {mmhash.__version__} (blake3) in Fake {version}{untested}, lazily; replaced "
     (record,) = caplog.records
     assert record.getMessage() == start + ", ".join(installation.replaced)
 
