@@ -59,11 +59,6 @@ std::unique_ptr<DeviceFold> start_with(const ItsMethod& method, const Payload& p
   return fold;
 }
 
-// 32 bytes, or null.
-const std::uint8_t* key_of(const Algorithm&) {
-  return nullptr;
-}
-
 class CudaBackend final : public Backend {
  public:
   const char* path() const override { return "cuda_kernel"; }
@@ -71,7 +66,7 @@ class CudaBackend final : public Backend {
     return algorithm.name == kXxh3 || algorithm.name == kBlake3;
   }
   std::unique_ptr<DeviceFold> start(const Payload& payload, int index, const Algorithm& algorithm) override {
-    return algorithm.name == kBlake3 ? start_with(Blake3Method(key_of(algorithm)), payload, index)
+    return algorithm.name == kBlake3 ? start_with(Blake3Method(algorithm.key()), payload, index)
                                      : start_with(Xxh3Method(), payload, index);
   }
 };
