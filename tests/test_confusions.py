@@ -5,40 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
 
 import pytest
-import reference
 from confusions import DISTINCT, REFUSED, Confusion
 from confusions.careless import WAYS
 from confusions.table import ROWS
-
-import mmhash
-
-
-class Hashing(NamedTuple):
-    """An algorithm, and the key or None."""
-
-    algorithm: str
-    key: bytes | None = None
-
-    def identity(self, value: object) -> bytes:
-        return mmhash.identity(value)
-
-    def hash_feature(self, value: object) -> int:
-        return mmhash.hash_feature(value)
-
-    def reference(self, value: object) -> bytes:
-        return reference.identity(value, self.algorithm, self.key)
-
-
-#: All of them: a line each.
-HASHINGS = (Hashing("xxh3"),)
-
-
-@pytest.fixture(params=HASHINGS, ids=lambda by: by.algorithm + ("-keyed" if by.key else ""))
-def hashing(request: pytest.FixtureRequest) -> Hashing:
-    return request.param
+from hashings import Hashing, each_hashing
 
 
 def of_verdict(matches: Callable[[str], bool]) -> pytest.MarkDecorator:
@@ -46,6 +18,7 @@ def of_verdict(matches: Callable[[str], bool]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("row", rows, ids=[row.what for row in rows])
 
 
+@each_hashing
 @of_verdict(lambda verdict: verdict != REFUSED)
 def test_pair(hashing: Hashing, row: Confusion) -> None:
     """And what engines key with, the first 64 bits, tells them apart alike."""
@@ -56,6 +29,7 @@ def test_pair(hashing: Hashing, row: Confusion) -> None:
     assert len(identities) == len(hashes) == (2 if row.verdict == DISTINCT else 1)
 
 
+@each_hashing
 @of_verdict(lambda verdict: verdict == REFUSED)
 def test_what_has_no_identity(hashing: Hashing, row: Confusion) -> None:
     for value in (row.one(), row.other()):
