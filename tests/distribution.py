@@ -19,8 +19,8 @@ COMPARISONS = 200_000
 #: The logarithm of the probability that one comparison may fail with, on either side.
 LOG_ALPHA = math.log(FALSE_ALARM / COMPARISONS / 2)
 
-#: Widths in bits, and how far the hash is shifted before it is cut: the whole hash; pad values of 62
-#: bits, as wide as SGLang 0.5.23's, and of 30, which are SGLang 0.5.5's; and its first 30 bits.
+#: Widths in bits, and how far the hash is shifted before it is cut: the whole hash; pad values of
+#: 62 bits, as wide as SGLang 0.5.23's, and of 30, which are SGLang 0.5.5's; its first 30 bits.
 CUTS = {"64 bits": (64, 0), "62 bits": (62, 0), "30 bits": (30, 0), "first 30 bits": (30, 34)}
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import birthday
 from confusions import table as confusions
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -24,6 +25,7 @@ Tables = Mapping[str, Callable[[], str]]
 #: A document, and its tables by name.
 DOCUMENTS: Mapping[Path, Tables] = {
     DOCS / "confusions.md": confusions.TABLES,
+    DOCS / "threat-model.md": birthday.TABLES,
 }
 
 

@@ -56,7 +56,7 @@ def test_ten_million_inputs() -> None:
 
 @each_hashing
 def test_a_part_of_them_by_every_algorithm(hashing: Hashing) -> None:
-    """Cryptographic functions need no statistics; what is cut from them, and where, may be wrong."""
+    """Cryptographic functions need no statistics; but where they are cut may be wrong."""
     for family in FAMILIES:
         hashes = hashed(hashing.hash_feature, itertools.islice(family(), 20_000))
         assert faults(hashes) == [], family.__name__
@@ -70,7 +70,7 @@ def test_there_are_fewer_comparisons_than_the_bounds_allow_for() -> None:
 
 
 def test_the_bounds_are_near_what_is_expected() -> None:
-    """Of ten million: no repeat in 64 bits, and in 30 bits what the birthday problem has exactly."""
+    """Of ten million: none in 64 bits, and in 30 what the birthday problem has exactly."""
     assert repeats_expected(10**7, 64) == (0, 2)
     expected = 10**7 + 2**30 * math.expm1(10**7 * math.log1p(-(2.0**-30)))
     least, most = repeats_expected(10**7, 30)
