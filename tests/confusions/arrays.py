@@ -65,7 +65,6 @@ ROWS = (
         lambda: np.array([5]),
         DISTINCT,
         "the elements' bytes",
-        ("joblib 347",),
     ),
     Confusion(
         "empty arrays of two shapes",
@@ -75,12 +74,19 @@ ROWS = (
         "the elements' bytes",
     ),
     Confusion(
-        "an array and its transpose, hashed in place",
+        "zeros and their transpose",
+        lambda: np.zeros((2, 3)),
+        lambda: np.zeros((2, 3)).T,
+        DISTINCT,
+        "the elements' bytes",
+        ("pymc 327",),
+    ),
+    Confusion(
+        "an array and its transpose, read as they lie in memory",
         square,
         lambda: square().T,
         DISTINCT,
         "the memory",
-        ("pymc 327",),
     ),
     Confusion(
         "float32 and int32 of the same bytes",

@@ -76,7 +76,12 @@ ROWS = (
         lambda: indexed(RED),
         DISTINCT,
         "the elements' bytes",
-        ("streamlit 14622", "streamlit 15397", "Langchain-Chatchat 5462"),
+        (
+            "streamlit 14622",
+            "streamlit 15397",
+            "Langchain-Chatchat 5462",
+            "github-flavored-markdown-to-html 54",
+        ),
     ),
     Confusion(
         "indices with a palette, and the same bytes as grey",
@@ -84,7 +89,7 @@ ROWS = (
         lambda: Image.frombytes("L", (2, 2), bytes(range(4))),
         DISTINCT,
         "the elements' bytes",
-        ("Langchain-Chatchat 5462", "github-flavored-markdown-to-html 54"),
+        ("Langchain-Chatchat 5462",),
     ),
     Confusion(
         "one colour of the palette transparent, and none",
