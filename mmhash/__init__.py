@@ -31,6 +31,7 @@ from mmhash._core import (
 from mmhash._info import info
 from mmhash._version import __version__
 from mmhash.cache import CacheInfo, cache_clear, cache_info, cache_resize, forget, freeze
+from mmhash.configuration import configure
 
 if typing.TYPE_CHECKING:
     from mmhash.executor import HashExecutor
@@ -52,6 +53,7 @@ __all__ = [
     "cache_clear",
     "cache_info",
     "cache_resize",
+    "configure",
     "forget",
     "freeze",
     "get_num_threads",

@@ -176,7 +176,8 @@ def test_typed_stub() -> None:
     stub = ast.parse((PACKAGE / "_core.pyi").read_text(encoding="utf-8"))
     functions = {node.name: node for node in stub.body if isinstance(node, ast.FunctionDef)}
     classes = {node.name for node in stub.body if isinstance(node, ast.ClassDef)}
-    named = functions.keys() | classes
+    constants = {ast.unparse(node.target) for node in stub.body if isinstance(node, ast.AnnAssign)}
+    named = functions.keys() | classes | constants
     assert named == {name for name in dir(_core) if not name.startswith("_")}
     assert {name for name in mmhash.__all__ if hasattr(_core, name)} <= named
     for function in functions.values():
