@@ -9,6 +9,8 @@ import reference
 
 import mmhash
 
+KEY = bytes(range(32))
+
 
 class Hashing(NamedTuple):
     """An algorithm, and the key or None."""
@@ -17,10 +19,10 @@ class Hashing(NamedTuple):
     key: bytes | None = None
 
     def identity(self, value: object) -> bytes:
-        return mmhash.identity(value)
+        return mmhash.identity(value, algorithm=self.algorithm, key=self.key)
 
     def hash_feature(self, value: object) -> int:
-        return mmhash.hash_feature(value)
+        return mmhash.hash_feature(value, algorithm=self.algorithm, key=self.key)
 
     def reference(self, value: object) -> bytes:
         return reference.identity(value, self.algorithm, self.key)
@@ -30,6 +32,12 @@ class Hashing(NamedTuple):
 
 
 #: All of them: a line each.
-HASHINGS = (Hashing("xxh3"),)
+HASHINGS = (
+    Hashing("xxh3"),
+    Hashing("blake3"),
+    Hashing("blake3", KEY),
+    Hashing("sha256"),
+    Hashing("sha256", KEY),
+)
 
 each_hashing = pytest.mark.parametrize("hashing", HASHINGS, ids=str)
