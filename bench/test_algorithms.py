@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 from blake3 import blake3
 from cases import IMAGE, IMAGE_BYTES, floats
 from contenders import Contender, record, time_all
