@@ -27,7 +27,7 @@ py::object opened(py::handle name, py::handle key) {
     py::object imported = py::module_::import("mmhash.algorithms").attr("opened");
     function = function == nullptr ? imported.release().ptr() : function;
   }
-  return py::handle(function)(name, key ? key : py::none());
+  return py::handle(function)(name, key);
 }
 
 std::optional<Key> key_of(py::handle given) {
@@ -43,6 +43,46 @@ std::optional<Key> key_of(py::handle given) {
   return key;
 }
 
+// What was chosen last, by the same objects: a server hashes by one algorithm, and to look up its name and
+// key takes as long as hashing 64 bytes. Guarded by the GIL. Only immutable objects are remembered.
+struct Choice {
+  py::object algorithm, key, owner;
+  const Algorithm* found = nullptr;
+};
+
+Choice& last_choice() {
+  static auto* const choice = new Choice;  // never destroyed: the interpreter may end before
+  return *choice;
+}
+
+py::object chosen_owner(py::handle algorithm, py::handle key) {
+  if (as_algorithm(algorithm) == nullptr) {
+    return opened(algorithm, key);
+  }
+  if (!key.is_none()) {
+    throw py::value_error(
+        "key: expected None with an Algorithm, which has its own, found one; give the "
+        "algorithm's name");
+  }
+  return py::reinterpret_borrow<py::object>(algorithm);
+}
+
+ChosenAlgorithm choose_named(py::handle algorithm, py::handle key) {
+  Choice& last = last_choice();
+  if (last.found != nullptr && last.algorithm.is(algorithm) && last.key.is(key)) {
+    return {last.found, last.owner};
+  }
+  py::object owner = chosen_owner(algorithm, key);
+  const Algorithm* found = as_algorithm(owner);
+  const bool immutable = key.is_none() || PyBytes_CheckExact(key.ptr());
+  if (immutable && (algorithm.is(owner) || PyUnicode_CheckExact(algorithm.ptr()))) {
+    Choice latest{py::reinterpret_borrow<py::object>(algorithm), py::reinterpret_borrow<py::object>(key),
+                  owner, found};
+    std::swap(last, latest);  // all at once: what goes may run Python code that comes back here
+  }
+  return {found, std::move(owner)};
+}
+
 }  // namespace
 
 py::bytes digest_bytes(const Algorithm& algorithm, const Digest& digest) {
@@ -54,32 +94,20 @@ py::bytes ChosenAlgorithm::to_bytes(const Digest& digest) const {
 }
 
 ChosenAlgorithm choose_algorithm(py::handle algorithm, py::handle key) {
-  const bool keyed = key && !key.is_none();
-  py::object owner;
-  if (!algorithm || algorithm.is_none()) {
-    if (!keyed && default_algorithm == nullptr) {
-      return {&xxh3(), {}};
-    }
-    owner = py::reinterpret_borrow<py::object>(default_algorithm);
-    if (keyed) {
-      owner = opened(py::str(owner ? as_algorithm(owner)->name : xxh3().name), key);
-    }
-  } else if (as_algorithm(algorithm) != nullptr) {
-    if (keyed) {
-      throw py::value_error(
-          "key: expected None with an Algorithm, which has its own, found one; give the "
-          "algorithm's name");
-    }
-    owner = py::reinterpret_borrow<py::object>(algorithm);
-  } else {
-    if (!keyed && PyUnicode_Check(algorithm.ptr()) &&
-        PyUnicode_CompareWithASCIIString(algorithm.ptr(), "xxh3") == 0) {
-      return {&xxh3(), {}};
-    }
-    owner = opened(algorithm, key);
+  const py::handle none = Py_None;
+  key = key ? key : none;
+  if (algorithm && !algorithm.is_none()) {
+    return choose_named(algorithm, key);
   }
-  const Algorithm* found = as_algorithm(owner);
-  return {found, std::move(owner)};
+  if (!key.is_none()) {
+    const std::string_view name =
+        default_algorithm == nullptr ? xxh3().name : as_algorithm(default_algorithm)->name;
+    return choose_named(py::str(name), key);
+  }
+  if (default_algorithm == nullptr) {
+    return {&xxh3(), {}};
+  }
+  return choose_named(default_algorithm, none);
 }
 
 std::string name_text(const char* of, py::handle name) {
