@@ -46,10 +46,11 @@ class Backend {
   // Its one name in info(): how tensors on it are hashed.
   virtual const char* path() const = 0;
   virtual bool folds(const Algorithm& algorithm) const = 0;
-  // Enqueues the fold, by an algorithm that it folds(), of a payload that is not empty on the framework's current stream of the device with
-  // that index, behind what is there already. Null if it has to be copied: no memory for buffers is left, or
-  // the layout is beyond the device. Throws Unavailable, and std::runtime_error while a graph is being
-  // captured or if the device reports an error. Needs the GIL, and releases it.
+  // Enqueues the fold, by an algorithm that it folds(), of a payload that is not empty on the framework's
+  // current stream of the device with that index, behind what is there already. Null if it has to be copied:
+  // no memory for buffers is left, or the layout is beyond the device. Throws Unavailable, and
+  // std::runtime_error while a graph is being captured or if the device reports an error. Needs the GIL, and
+  // releases it.
   virtual std::unique_ptr<DeviceFold> start(const Payload& payload, int index,
                                             const Algorithm& algorithm) = 0;
 };

@@ -34,8 +34,7 @@ unsigned nodes_left(std::size_t chunks, std::size_t blocks) {
 
 }  // namespace
 
-Blake3Method::Blake3Method(const std::uint8_t* key)
-    : flags_(key == nullptr ? 0 : blake3::kKeyed) {
+Blake3Method::Blake3Method(const std::uint8_t* key) : flags_(key == nullptr ? 0 : blake3::kKeyed) {
   std::memcpy(key_, key == nullptr ? static_cast<const void*>(blake3::kIv) : key, sizeof key_);
 }
 
