@@ -188,19 +188,6 @@ def test_the_plugin_is_an_entry_point() -> None:
     assert found.load() is plugin.load
 
 
-@pytest.fixture
-def load_plugins(monkeypatch):
-    """SGLang's own loading of plugins, as in a new process, as often as it is called."""
-    plugins = pytest.importorskip("sglang.srt.plugins")
-
-    def load() -> None:
-        monkeypatch.setattr(plugins, "_plugins_loaded", False)
-        plugins.load_plugins()
-
-    yield load
-    sglang.uninstall()
-
-
 @pytest.mark.parametrize(
     ("allowed", "expected"), [("another", False), ("mmhash,another", True), ("", True)]
 )
