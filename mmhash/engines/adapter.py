@@ -117,10 +117,10 @@ class Adapter:
         self._uninstall(self._current)
 
     def is_wanted(self) -> bool:
-        """Whether the environment wants mmhash in a server that starts, and what it says of it.
+        """Whether a server that starts is to have mmhash: not with MMHASH_ENGINES=off.
 
-        False with MMHASH_ENGINES=off. Raises SystemExit, with one line, for what it cannot mean: an
-        engine would log an exception of a plugin's and run on, beside ranks that have mmhash.
+        Raises SystemExit, with one line, for what the environment cannot mean: an Exception of a
+        plugin's would be logged by the engine, which runs on, beside ranks that have mmhash.
         """
         try:
             if not enabled():

@@ -39,7 +39,8 @@ def chosen(variable: str, algorithm: str | None = None, key: bytes | None = None
     """
     found = None if algorithm is not None else os.environ.get(variable) or None
     name = found or DEFAULT if algorithm is None else algorithm
-    secret, warning = configuration.configured_key() if key is None else key, ""
+    secret = configuration.configured_key() if key is None else algorithms.checked_key(key)
+    warning = ""
     try:
         opened = _opened(name, secret, of_process=key is None)
     except (ImportError, ValueError) as error:

@@ -84,6 +84,12 @@ def test_the_key() -> None:
     assert chosen(VARIABLE).key_id is None
 
 
+def test_a_wrong_key_is_not_laid_to_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "sha256")
+    with pytest.raises(ValueError, match=r"^key: expected 32 bytes, found 5"):
+        chosen(VARIABLE, key=b"short")
+
+
 def test_a_key_of_the_process_is_copied() -> None:
     key = bytearray(KEY)
     mmhash.configure("blake3", key=key)  # type: ignore[arg-type]
