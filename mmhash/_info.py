@@ -24,8 +24,8 @@ def info() -> dict[str, object]:
     thread pool is used (`parallel_bytes`) and the cache is asked (`cache_min_bytes`); `slow_paths`,
     how often in this process a strided value was `gathered` through scratch memory (on a GPU, its
     shared memory), a torch tensor read by its `attributes`, and a device tensor hashed on the CPU
-    after `device_copies`; `engines`, what mmhash is installed in, with its version, algorithm and key's
-    id there, and what it has counted (empty where mmhash.engines was not used).
+    after `device_copies`; `engines`, what mmhash is installed in, with version, algorithm and
+    key's id there, and what it has counted (empty where mmhash.engines was not used).
 
     >>> mmhash.info()["isa"] in mmhash.info()["isa_available"]
     True

@@ -7,77 +7,19 @@ import linecache
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
+from fake_engine import FakeEngine, UnsupportedFakeError
 
 import mmhash
-from mmhash import _core
 from mmhash.engines import adapter as adapters
 from mmhash.engines import patches as patches_module
 from mmhash.engines.adapter import Adapter, Installation, enabled, log_or_print
-from mmhash.engines.engine import Counters, Engine, Replaced, UnsupportedEngineError
-from mmhash.engines.patches import Patches
-
-
-class UnsupportedFakeError(UnsupportedEngineError):
-    pass
-
-
-class FakeEngine(Engine):
-    name = "fake"
-    title = "Fake"
-    tested = ("1.0",)
-    counters = ("hashes", "sent")
-    options: ClassVar[Mapping[str, object]] = {"lazy": True}
-    logger = logging.getLogger("mmhash.tests.engines")
-
-    def __init__(self) -> None:
-        self.module: Any = type("module", (), {"version": "1.0", "hash": len, "pad": len})
-        self.plugin: list[bool] = []
-        self.settled = 0
-        self.on_load: Callable[[], object] = lambda: None
-        self.on_replace: Callable[[], object] = lambda: None
-
-    def load(self) -> Any:
-        self.on_load()
-        return self.module
-
-    def probe(self, loaded: Any) -> Any:
-        if loaded.hash is not len:
-            raise UnsupportedFakeError(f"hash: expected len, found {loaded.hash}")
-        return loaded
-
-    def replace(
-        self,
-        probe: Any,
-        patches: Patches,
-        counters: Counters,
-        algorithm: _core.Algorithm,
-        options: Mapping[str, Any],
-        *,
-        plugin: bool,
-    ) -> Replaced:
-        self.plugin.append(plugin)
-        self.algorithm = algorithm
-
-        def hash_(value: Any) -> int:
-            counters.add("hashes")
-            return -len(value)
-
-        patches.replace(probe, "hash", hash_)
-        self.on_replace()
-        patches.add(probe, "lazy", options["lazy"])
-        return Replaced(note=", lazily", report={"lazy": options["lazy"]}, settle=self.settle)
-
-    def settle(self) -> None:
-        self.settled += 1
-
-    def is_as_released(self) -> bool:
-        return self.module.hash is len and not hasattr(self.module, "lazy")
+from mmhash.engines.engine import Counters
 
 
 @pytest.fixture

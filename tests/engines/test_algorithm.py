@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_engine import FakeEngine
 from subprocesses import run_python
-from test_adapter import FakeEngine
 
 import mmhash
 from mmhash import _core, algorithms
