@@ -3,11 +3,6 @@
  * that no instruction of one ISA can be linked into another's path.
  */
 #define XXH_INLINE_ALL
-#if defined(__x86_64__)
-/* How far ahead XXH3 prefetches, in bytes. Its own 384 (AVX-512: 512) covers 10 ns; half a leaf covers what
- * L3 takes. From L3 1.3 to 1.6 times faster (18.8 MB, Zen 3), 1 to 3 % from memory, nothing lost in L2. */
-#define XXH_PREFETCH_DIST 4096
-#endif
 #include <xxhash.h>
 
 #include "kernel.h"
@@ -21,10 +16,10 @@
 #define MMHASH_STRING_(a) #a
 #define MMHASH_STRING(a) MMHASH_STRING_(a)
 
+/* In place: copied from a variable, two stores of 8 bytes would be waited for by one load of 16 (store
+ * forwarding), 5 ns. The type is a struct of 16 unsigned char. */
 static void write_canonical(XXH128_hash_t hash, unsigned char digest[16]) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, hash);
-  memcpy(digest, canonical.digest, sizeof canonical.digest);
+  XXH128_canonicalFromHash((XXH128_canonical_t*)digest, hash);
 }
 
 static void stream_joined(const void* head, size_t head_size, const void* data, size_t size,
