@@ -26,7 +26,7 @@ from pathlib import Path
 ROOMS = (
     ("module",),
     ("values",),
-    ("cache", "devices"),
+    ("cache", "devices", "packages"),
     ("intake",),
     ("identity",),
     ("algorithms",),

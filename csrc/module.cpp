@@ -11,18 +11,21 @@
 #include <string_view>
 #include <utility>
 
+#include "algorithm_argument.h"
 #include "algorithms/xxh3/dispatch.h"
 #include "cache/cache.h"
 #include "cache/owners.h"
 #include "cache/validity.h"
 #include "devices/device_hash.h"
 #include "docstrings.h"
+#include "hot_functions.h"
 #include "identity/thread_pool.h"
 #include "identity/tree.h"
 #include "intake/counters.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
 #include "values/containers.h"
+#include "values/handover.h"
 #include "values/identity.h"
 #include "values/images.h"
 #include "values/payloads.h"
@@ -32,77 +35,6 @@
 
 namespace mmhash {
 namespace {
-
-py::bytes to_bytes(const Algorithm& algorithm, const Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), algorithm.digest_bytes};
-}
-
-// Most significant byte first, from the first `count` bytes of a digest.
-std::uint64_t big_endian_64(const std::uint8_t* bytes) {
-  std::uint64_t number = 0;
-  for (int i = 0; i < 8; ++i) {
-    number = number << 8 | bytes[i];
-  }
-  return number;
-}
-
-py::object identity_bytes(py::handle value, bool use_cache) {
-  return to_bytes(xxh3(), identity(value, {xxh3(), use_cache}));
-}
-
-py::object feature_hash(py::handle feature, bool use_cache) {
-  if (feature.is_none()) {
-    throw py::type_error(
-        "hash_feature expected a feature (tensor, array, buffer, or a nested list of them), found None; "
-        "pass the item's feature or its precomputed embeddings");
-  }
-  return py::int_(big_endian_64(identity(feature, {xxh3(), use_cache}).data()));
-}
-
-// The arguments of (value, /, *, cache=True).
-std::pair<py::handle, bool> parse_value_and_cache(const char* function, PyObject* const* arguments,
-                                                  Py_ssize_t positional, PyObject* keywords) {
-  if (positional != 1) {
-    throw py::type_error(std::string(function) + "() takes exactly one positional argument (" +
-                         std::to_string(positional) + " given)");
-  }
-  bool use_cache = true;
-  const Py_ssize_t count = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    PyObject* keyword = PyTuple_GET_ITEM(keywords, i);
-    if (PyUnicode_CompareWithASCIIString(keyword, "cache") != 0) {
-      throw py::type_error(std::string(function) + "() got an unexpected keyword argument '" +
-                           std::string(py::str(keyword)) + "'; it takes 'cache'");
-    }
-    const int truth = PyObject_IsTrue(arguments[positional + i]);
-    if (truth < 0) {
-      throw py::error_already_set();
-    }
-    use_cache = truth != 0;
-  }
-  return {arguments[0], use_cache};
-}
-
-// identity() and hash_feature() are plain vectorcall functions, because pybind11's dispatcher costs 50 of
-// the 350 ns that the identity of a 4 KiB tensor takes. The exceptions are those that it would translate.
-template <py::object (*kFunction)(py::handle, bool), const char* kName>
-PyObject* call(PyObject*, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords) {
-  try {
-    const auto [value, use_cache] = parse_value_and_cache(kName, arguments, positional, keywords);
-    return kFunction(value, use_cache).release().ptr();
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const py::builtin_exception& error) {
-    error.set_error();
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (const std::length_error& error) {  // a container of more than memory can hold
-    PyErr_SetString(PyExc_ValueError, error.what());
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-  return nullptr;
-}
 
 // A number as text; one of more digits than Python converts (4300) by its size.
 std::string int_text(py::handle number) {
@@ -184,42 +116,6 @@ py::dict native_info() {
                                             "device_copies"_a = counters.device_copies.load()));
 }
 
-constexpr char kIdentityName[] = "identity";
-constexpr char kHashFeatureName[] = "hash_feature";
-
-template <py::object (*kFunction)(py::handle, bool), const char* kName>
-PyMethodDef method(const char* doc) {
-  // CPython's own way to put a function with another signature into the table.
-  auto* function = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call<kFunction, kName>));
-  return {kName, function, METH_FASTCALL | METH_KEYWORDS, doc};
-}
-
-PyMethodDef kHotFunctions[] = {
-    method<identity_bytes, kIdentityName>(kIdentityDoc),
-    method<feature_hash, kHashFeatureName>(kHashFeatureDoc),
-    {nullptr, nullptr, 0, nullptr},
-};
-
-// A name out of a table of ours. pybind11's conversion would answer for a str that has no UTF-8, such as an
-// environment variable of other bytes, with a TypeError about the overloads of a function; here it becomes a
-// name that the table does not have, spelled as its repr() is.
-std::string name_text(const char* of, py::handle name) {
-  if (!PyUnicode_Check(name.ptr())) {
-    throw py::type_error(std::string("expected the name of ") + of + " as a str, found a " + type_name(name));
-  }
-  std::string text;
-  const auto encoded =
-      py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(name.ptr(), "utf-8", "backslashreplace"));
-  if (!encoded) {
-    throw py::error_already_set();
-  }
-  for (const char character : std::string_view(encoded)) {
-    // what() of an exception ends at the first NUL.
-    text += character == '\0' ? std::string("\\x00") : std::string(1, character);
-  }
-  return text;
-}
-
 py::tuple cache_stats() {
   const CacheStats stats = cache().stats();
   return py::make_tuple(stats.hits, stats.misses, stats.bypasses, stats.evictions, stats.invalidations,
@@ -236,6 +132,42 @@ void cache_resize(std::size_t maxsize) {
   cache().resize(maxsize, dropped);
 }
 
+std::int64_t to_offset(py::handle offset) {
+  const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(offset.ptr()));
+  if (!index) {
+    throw py::error_already_set();
+  }
+  const long long number = PyLong_AsLongLong(index.ptr());
+  if (number == -1 && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw py::value_error("offset: expected one from 0 to 2**63 - 1, found " + int_text(offset));
+  }
+  return number;
+}
+
+void define_handover(py::module_& m) {
+  m.def(
+      "write",
+      [](py::handle fd, py::handle value, py::handle offset, py::handle algorithm, py::handle key) {
+        const ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
+        const int descriptor = PyObject_AsFileDescriptor(fd.ptr());
+        if (descriptor < 0) {
+          throw py::error_already_set();
+        }
+        return chosen.to_bytes(write_value(*chosen.algorithm, descriptor, to_offset(offset), value));
+      },
+      py::arg("fd"), py::arg("value"), py::pos_only(), py::kw_only(), py::arg("offset") = 0,
+      py::arg("algorithm") = py::none(), py::arg("key") = py::none(), kWriteDoc);
+  m.def(
+      "copy",
+      [](py::handle destination, py::handle source, py::handle algorithm, py::handle key) {
+        const ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
+        return chosen.to_bytes(copy_value(*chosen.algorithm, destination, source));
+      },
+      py::arg("destination"), py::arg("source"), py::pos_only(), py::kw_only(),
+      py::arg("algorithm") = py::none(), py::arg("key") = py::none(), kCopyDoc);
+}
+
 void define_pending(py::module_& m) {
   py::class_<PendingIdentity>(m, "PendingIdentity", py::is_final(), kPendingIdentityDoc)
       .def("done", &PendingIdentity::done, kDoneDoc)
@@ -243,12 +175,17 @@ void define_pending(py::module_& m) {
           "result",
           [](PendingIdentity& pending) {
             const Digest digest = pending.result();
-            return to_bytes(pending.algorithm(), digest);
+            return digest_bytes(pending.algorithm(), digest);
           },
           kResultDoc);
   m.def(
-      "identity_async", [](py::handle value) { return std::make_unique<PendingIdentity>(value, xxh3()); },
-      py::arg("value"), py::pos_only(), kIdentityAsyncDoc);
+      "identity_async",
+      [](py::handle value, py::handle algorithm, py::handle key) {
+        ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
+        return std::make_unique<PendingIdentity>(value, *chosen.algorithm, std::move(chosen.owner));
+      },
+      py::arg("value"), py::pos_only(), py::kw_only(), py::arg("algorithm") = py::none(),
+      py::arg("key") = py::none(), kIdentityAsyncDoc);
 }
 
 }  // namespace
@@ -267,9 +204,8 @@ PYBIND11_MODULE(bindings, m) {
   });
   m.doc() = "The native part of mmhash; use the names of the package instead.";
 
-  if (PyModule_AddFunctions(m.ptr(), kHotFunctions) != 0) {
-    throw py::error_already_set();
-  }
+  add_hot_functions(m);
+  define_algorithms(m);
 
   find_mapping_type();
 
@@ -284,6 +220,7 @@ PYBIND11_MODULE(bindings, m) {
   m.def("get_num_threads", &num_threads, kGetNumThreadsDoc);
 
   define_pending(m);
+  define_handover(m);
 
   // For mmhash's own modules, tests and benches.
   m.def("info", &native_info);
@@ -307,18 +244,21 @@ PYBIND11_MODULE(bindings, m) {
         "The address that hashing would read in place, or 0 if it would gather.");
   m.def(
       "identity_from_pieces",
-      [](py::handle dtype, const py::tuple& shape, const py::iterable& pieces, py::handle algorithm) {
-        const Algorithm& found = find_algorithm(name_text("an algorithm", algorithm));
-        return to_bytes(found, identity_from_pieces(found, name_text("a dtype", dtype), shape, pieces));
+      [](py::handle dtype, const py::tuple& shape, const py::iterable& pieces, py::handle algorithm,
+         py::handle key) {
+        const ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
+        return chosen.to_bytes(
+            identity_from_pieces(*chosen.algorithm, name_text("a dtype", dtype), shape, pieces));
       },
-      py::arg("dtype"), py::arg("shape"), py::arg("pieces"), py::arg("algorithm") = "xxh3");
+      py::arg("dtype"), py::arg("shape"), py::arg("pieces"), py::arg("algorithm") = py::none(),
+      py::arg("key") = py::none());
   m.def(
       "bytes_identity_from_pieces",
-      [](std::size_t size, const py::iterable& pieces, py::handle algorithm) {
-        const Algorithm& found = find_algorithm(name_text("an algorithm", algorithm));
-        return to_bytes(found, bytes_identity_from_pieces(found, size, pieces));
+      [](std::size_t size, const py::iterable& pieces, py::handle algorithm, py::handle key) {
+        const ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
+        return chosen.to_bytes(bytes_identity_from_pieces(*chosen.algorithm, size, pieces));
       },
-      py::arg("size"), py::arg("pieces"), py::arg("algorithm") = "xxh3");
+      py::arg("size"), py::arg("pieces"), py::arg("algorithm") = py::none(), py::arg("key") = py::none());
 }
 
 }  // namespace mmhash

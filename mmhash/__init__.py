@@ -20,17 +20,20 @@ except ImportError:
 from mmhash import _environment
 from mmhash._core import (
     PendingIdentity,
+    copy,
     get_num_threads,
     hash_feature,
     identity,
     identity_async,
     set_num_threads,
+    write,
     xxh3_64,
     xxh3_128,
 )
 from mmhash._info import info
 from mmhash._version import __version__
 from mmhash.cache import CacheInfo, cache_clear, cache_info, cache_resize, forget, freeze
+from mmhash.configuration import configure
 
 if typing.TYPE_CHECKING:
     from mmhash.executor import HashExecutor
@@ -52,6 +55,8 @@ __all__ = [
     "cache_clear",
     "cache_info",
     "cache_resize",
+    "configure",
+    "copy",
     "forget",
     "freeze",
     "get_num_threads",
@@ -61,6 +66,7 @@ __all__ = [
     "info",
     "profile",
     "set_num_threads",
+    "write",
     "xxh3_64",
     "xxh3_128",
 ]

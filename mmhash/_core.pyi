@@ -1,11 +1,47 @@
 """Types of the native module. Documentation is in its docstrings (csrc/docstrings.h)."""
 
-from collections.abc import Iterable
-from typing import final
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, final
 
-def identity(value: object, /, *, cache: bool = True) -> bytes: ...
-def hash_feature(feature: object, /, *, cache: bool = True) -> int: ...
-def identity_async(value: object, /) -> PendingIdentity: ...
+class _SupportsFileno(Protocol):
+    def fileno(self) -> int: ...
+
+def identity(
+    value: object,
+    /,
+    *,
+    cache: bool = True,
+    algorithm: str | Algorithm | None = None,
+    key: bytes | None = None,
+) -> bytes: ...
+def hash_feature(
+    feature: object,
+    /,
+    *,
+    cache: bool = True,
+    algorithm: str | Algorithm | None = None,
+    key: bytes | None = None,
+) -> int: ...
+def identity_async(
+    value: object, /, *, algorithm: str | Algorithm | None = None, key: bytes | None = None
+) -> PendingIdentity: ...
+def write(
+    fd: _SupportsFileno | int,
+    value: object,
+    /,
+    *,
+    offset: int = 0,
+    algorithm: str | Algorithm | None = None,
+    key: bytes | None = None,
+) -> bytes: ...
+def copy(
+    destination: object,
+    source: object,
+    /,
+    *,
+    algorithm: str | Algorithm | None = None,
+    key: bytes | None = None,
+) -> bytes: ...
 def xxh3_64(data: object, /, *, seed: int = 0) -> int: ...
 def xxh3_128(data: object, /, *, seed: int = 0) -> int: ...
 def set_num_threads(n: int, /) -> None: ...
@@ -17,6 +53,30 @@ class PendingIdentity:
     def result(self) -> bytes: ...
 
 # For mmhash's own modules, tests and benches.
+class Algorithm:
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest_size(self) -> int: ...
+    @property
+    def key_id(self) -> str | None: ...
+
+@final
+class PackageAlgorithm(Algorithm):
+    def __init__(
+        self,
+        name: str,
+        *,
+        key: bytes | None,
+        key_id: str | None,
+        new_hash: Callable[..., Any],
+        new_parallel_hash: Callable[[int], Any] | None,
+        parallel_bytes: int,
+    ) -> None: ...
+
+XXH3: Algorithm
+
+def set_default_algorithm(algorithm: Algorithm) -> None: ...
 def info() -> dict[str, object]: ...
 def isa() -> str: ...
 def set_isa(name: str) -> None: ...
@@ -33,8 +93,15 @@ def load_image(image: object, /) -> None: ...
 def load_images(value: object, /) -> None: ...
 def data_pointer(value: object) -> int: ...
 def identity_from_pieces(
-    dtype: str, shape: tuple[int, ...], pieces: Iterable[object], algorithm: str = "xxh3"
+    dtype: str,
+    shape: tuple[int, ...],
+    pieces: Iterable[object],
+    algorithm: str | Algorithm | None = None,
+    key: bytes | None = None,
 ) -> bytes: ...
 def bytes_identity_from_pieces(
-    size: int, pieces: Iterable[object], algorithm: str = "xxh3"
+    size: int,
+    pieces: Iterable[object],
+    algorithm: str | Algorithm | None = None,
+    key: bytes | None = None,
 ) -> bytes: ...

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 4 << 20
 
 
-def identity(tensor: torch.Tensor, algorithm: str = "xxh3") -> bytes:
+def identity(tensor: torch.Tensor, algorithm: _core.Algorithm = _core.XXH3) -> bytes:
     """The identity of a tensor on a device.
 
     Enqueues its copies on the tensor's current stream and waits for that stream only. At most two

@@ -80,6 +80,7 @@ def settings_restored() -> Iterator[None]:
     entries = mmhash.cache_info().maxsize
     mmhash.cache_resize(0)
     yield
+    mmhash.configure("xxh3")
     mmhash.cache_resize(entries)
     _core.set_isa(isa)
     mmhash.set_num_threads(threads)

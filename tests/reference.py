@@ -1,17 +1,22 @@
 """Identity version 1, written to be read: the oracle of every other test.
 
 This is `docs/SPEC.md` as Python. It is slow, copies freely and knows nothing of `mmhash`: the hash
-function is PyPI's `xxhash`, arrays are NumPy's and images Pillow's. torch is looked up only where
-it is loaded already, because a value can be a tensor only then.
+functions are PyPI's `xxhash` and `blake3` and the standard library's, arrays are NumPy's and images
+Pillow's. torch is looked up only where it is loaded already, because a value can be a tensor only
+then.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import blake3
 import numpy as np
 import xxhash
 
@@ -73,19 +78,58 @@ def hash64(identity: bytes) -> int:
     return int.from_bytes(identity[:8], "big")
 
 
+# The same frames by other hash functions: SPEC.md's last part.
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A hash function, and how it folds a payload that does not stand in its frame as it is."""
+
+    H: Callable[[bytes], bytes]
+    tree: Callable[[bytes], bytes]
+
+
+XXH3 = Algorithm(H, tree)
+
+
+def algorithm(name: str, key: bytes | None = None) -> Algorithm:
+    """`"xxh3"`, which takes no key, `"blake3"` or `"sha256"`; a key has 32 bytes."""
+    if name == "xxh3":
+        assert key is None
+        return XXH3
+    assert key is None or len(key) == 32
+
+    def hashed(data: bytes) -> bytes:
+        if name == "blake3":
+            return blake3.blake3(data, key=key).digest()
+        assert name == "sha256"
+        if key is None:
+            return hashlib.sha256(data).digest()
+        return hmac.digest(key, data, "sha256")
+
+    return Algorithm(hashed, lambda data: data if len(data) <= LEAF else hashed(data))
+
+
 # The values, kind by kind, in the order in which SPEC.md tries them.
 
 
-def identity(value: object) -> bytes:
-    """The identity of any value of SPEC.md's table, 16 bytes; `TypeError` for every other."""
-    return H(frame_of(value))
+def identity(value: object, name: str = "xxh3", key: bytes | None = None) -> bytes:
+    """The identity of any value of SPEC.md's table; `TypeError` for every other.
+
+    16 bytes by `"xxh3"`, 32 by any other algorithm.
+    """
+    return identity_by(algorithm(name, key), value)
 
 
-def frame_of(value: Any) -> bytes:
+def identity_by(by: Algorithm, value: object) -> bytes:
+    return by.H(frame_of(value, by))
+
+
+def frame_of(value: Any, by: Algorithm = XXH3) -> bytes:
     if value is None:
         return frame(b"N")
     if (tensor := as_tensor(value)) is not None:
-        return tensor_frame(*tensor)
+        return tensor_frame(*tensor, by)
     if isinstance(value, bool):
         return frame(b"B", bytes([value]))
     if isinstance(value, int):
@@ -96,16 +140,18 @@ def frame_of(value: Any) -> bytes:
         return frame(b"C", float_bytes(value.real), float_bytes(value.imag))
     if isinstance(value, str):
         text = value.encode("utf-8", "surrogatepass")
-        return frame(b"S", u64(len(text)), tree(text))
+        return frame(b"S", u64(len(text)), by.tree(text))
     if is_image(value):
-        return image_frame(value)
+        return image_frame(value, by)
     if isinstance(value, Mapping):
-        entries = sorted(identity(key) + identity(item) for key, item in value.items())
+        entries = sorted(
+            identity_by(by, key) + identity_by(by, item) for key, item in value.items()
+        )
         return frame(b"M", u64(len(entries)), *entries)
     if isinstance(value, (list, tuple)):
-        return frame(b"L", u64(len(value)), *(identity(item) for item in value))
+        return frame(b"L", u64(len(value)), *(identity_by(by, item) for item in value))
     content = buffer_bytes(value)
-    return frame(b"Y", u64(len(content)), tree(content))
+    return frame(b"Y", u64(len(content)), by.tree(content))
 
 
 def int_bytes(value: int) -> bytes:
@@ -133,7 +179,7 @@ def is_image(value: object) -> bool:
     return module is not None and isinstance(value, module.Image)
 
 
-def image_frame(image: Any) -> bytes:
+def image_frame(image: Any, by: Algorithm = XXH3) -> bytes:
     image.load()  # a palette is in its final form only then
     palette = image.palette and (image.palette.mode, image.palette.tobytes())
     mode = image.mode.encode()
@@ -143,9 +189,9 @@ def image_frame(image: Any) -> bytes:
         mode,
         u64(image.width),
         u64(image.height),
-        identity(palette),
-        identity(image.info.get("transparency")),
-        identity(image.tobytes()),
+        identity_by(by, palette),
+        identity_by(by, image.info.get("transparency")),
+        identity_by(by, image.tobytes()),
     )
 
 
@@ -154,10 +200,10 @@ def image_frame(image: Any) -> bytes:
 Tensor = tuple[str, tuple[int, ...], bytes]
 
 
-def tensor_frame(name: str, shape: tuple[int, ...], payload: bytes) -> bytes:
+def tensor_frame(name: str, shape: tuple[int, ...], payload: bytes, by: Algorithm = XXH3) -> bytes:
     dtype = name.encode()
     dimensions = [u64(n) for n in shape]
-    return frame(b"T", len8(dtype), dtype, bytes([len(shape)]), *dimensions, tree(payload))
+    return frame(b"T", len8(dtype), dtype, bytes([len(shape)]), *dimensions, by.tree(payload))
 
 
 def as_tensor(value: Any) -> Tensor | None:

@@ -132,6 +132,8 @@ def test_errors(cases: dict[str, tuple[Any, ...]], calls: int) -> None:
     made = [make() for make, *_ in cases.values()]
     failures = [failing(value) for value in made]
     failures += [failing({"images": [TENSOR, value], "n": 1}) for value in made]
+    for failure in failures:
+        blocks_of(failure, calls)  # fills the caches of whoever raises
     resident = psutil.Process().memory_info().rss
     for failure in failures:
         # Caches of the interpreter grow now and then; a leak grows each time.

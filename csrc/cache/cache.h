@@ -65,6 +65,7 @@
 #include <vector>
 
 #include "cache/key.h"
+#include "identity/digest.h"
 
 namespace mmhash {
 

@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "algorithms/xxh3/dispatch.h"
-#include "identity/algorithm.h"
 
 namespace mmhash {
 
@@ -20,7 +19,7 @@ struct CacheKey {
   std::uint64_t owner = 0;               // address of the object that the memory lives and dies with
   std::uint64_t data = 0;                // address of the first element
   Xxh3Digest layout{};                   // XXH3-128 of dtype, lazy bits, shape and strides
-  const Algorithm* algorithm = nullptr;  // that made the digest
+  std::uint64_t algorithm = 0;           // Algorithm::serial of what made the digest
   bool operator==(const CacheKey&) const = default;
 };
 

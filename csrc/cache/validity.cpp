@@ -130,7 +130,7 @@ bool make_lookup(py::handle value, const TensorView& view, const Algorithm& algo
   }
   lookup.key.owner = address(lookup.owner.ptr());
   lookup.key.data = address(view.data);
-  lookup.key.algorithm = &algorithm;
+  lookup.key.algorithm = algorithm.serial;
   lookup.key.layout = layout_digest(view, !torch && !array);
   return lookup.key.data != 0;
 }

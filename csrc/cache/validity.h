@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "cache/owners.h"
+#include "identity/algorithm.h"
 #include "intake/tensor_view.h"
 
 namespace mmhash {

@@ -3,13 +3,15 @@
 // kind of value belong above.
 //
 // What a hash algorithm must offer: the one seam that frames, payloads, the cache's keys, devices and Python
-// share. To add one: its code under algorithms/<name>/ and its row in algorithm.cpp.
+// share. To add one in C++: its code under algorithms/<name>/ and its class in algorithm.cpp; one of a Python
+// package: a file in mmhash/algorithms/, behind packages/.
 //
-// A strategy object: functions behind one struct, and not a class template, because the algorithm is chosen
-// at run time, once for a whole value; the indirect call costs under 1 % of hashing 64 bytes.
+// An abstract class, and not a template, because the algorithm is chosen at run time, once for a whole value;
+// the indirect call costs under 1 % of hashing 64 bytes.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -36,42 +38,52 @@ class Fold {
   virtual std::size_t finish(std::byte* out) = 0;
 };
 
-struct Algorithm {
-  // Its one name: in Python, in the environment, in info() and in reports.
-  std::string_view name;
-  // Bytes of an identity: half of kMaxDigestBytes or all. A frame of parts holds as many of each.
-  std::size_t digest_bytes;
-  // From this many bytes of payload on, hash_joined() beats copying the payload behind its frame.
-  std::size_t join_bytes;
+// An algorithm with its key, if it has one. Immutable: any thread may use it.
+class Algorithm {
+ public:
+  Algorithm(const Algorithm&) = delete;
+  Algorithm& operator=(const Algorithm&) = delete;
+  virtual ~Algorithm() = default;
 
-  // H(data), and H(head followed by data) without copying them together: digest_bytes of `digest`.
-  void (*hash_bytes)(const void* data, std::size_t size, std::uint8_t* digest);
-  void (*hash_joined)(const void* head, std::size_t head_size, const void* data, std::size_t size,
-                      std::uint8_t* digest);
+  // Its one name: in Python, in the environment, in info() and in reports.
+  const std::string_view name;
+  // Bytes of an identity: half of kMaxDigestBytes or all. A frame of parts holds as many of each.
+  const std::size_t digest_bytes;
+  // From this many bytes of payload on, hashing head and body beats copying the body behind its head.
+  const std::size_t join_bytes;
+  // Whether it calls Python: then all of it, and of its folds, is called with the GIL, and releases the GIL
+  // itself while much is hashed. The others neither need nor touch it.
+  const bool needs_gil;
+  // Of no other algorithm and key in this process, ever: digests of equal serials may be exchanged.
+  const std::uint64_t serial;
+
+  // kKeyBytes, or null without a key.
+  virtual const std::uint8_t* key() const { return nullptr; }
+
+  // H(data), and H(head followed by data) without copying them together where that is slower.
+  virtual Digest hash(const void* data, std::size_t size) const = 0;
+  virtual Digest hash(const void* head, std::size_t head_size, const void* data, std::size_t size) const = 0;
 
   // Writes tree(payload) of docs/SPEC.md to `out` (room for kLeafBytes) and returns its length. Reads the
-  // payload once, in place where it is contiguous and otherwise through at most 64 KiB of scratch a thread.
-  // Throws std::bad_alloc.
-  std::size_t (*fold)(const Payload& payload, std::byte* out);
-  // The same for a payload of `expected` bytes that arrives in pieces.
-  std::unique_ptr<Fold> (*start_fold)(std::size_t expected);
+  // payload once, in place where it is contiguous and otherwise through a block of scratch memory. Throws
+  // std::bad_alloc.
+  virtual std::size_t fold(const Payload& payload, std::byte* out) const = 0;
+  // The same for a payload of `expected` bytes that arrives in pieces. The algorithm must outlive it.
+  virtual std::unique_ptr<Fold> start_fold(std::size_t expected) const = 0;
 
-  Digest hash(const void* data, std::size_t size) const {
-    Digest digest{};
-    hash_bytes(data, size, digest.data());
-    return digest;
-  }
-  Digest hash(const void* head, std::size_t head_size, const void* data, std::size_t size) const {
-    Digest digest{};
-    hash_joined(head, head_size, data, size, digest.data());
-    return digest;
-  }
+ protected:
+  Algorithm(std::string_view its_name, std::size_t its_digest_bytes, std::size_t its_join_bytes,
+            bool calls_python, std::uint64_t its_serial)
+      : name(its_name),
+        digest_bytes(its_digest_bytes),
+        join_bytes(its_join_bytes),
+        needs_gil(calls_python),
+        serial(its_serial) {}
 };
 
-// XXH3-128 with leaves of 8 KiB: identity v1.
-const Algorithm& xxh3();
+inline constexpr std::size_t kKeyBytes = 32;
 
-// The algorithm of that name. Throws std::invalid_argument, listing the valid names.
-const Algorithm& find_algorithm(std::string_view name);
+// XXH3-128 with leaves of 8 KiB: identity v1. Its serial is 0.
+const Algorithm& xxh3();
 
 }  // namespace mmhash

@@ -65,6 +65,17 @@ void without_gil_in_slices(F f) {
   }
 }
 
+// The same for a function that may need the GIL, and then gives it to others itself.
+template <typename F>
+void in_slices(bool needs_gil, F f) {
+  if (!needs_gil) {
+    return without_gil_in_slices(f);
+  }
+  while (!f(std::chrono::steady_clock::now() + kSlice)) {
+    check_signals();
+  }
+}
+
 // For a loop of small steps that holds the GIL: call step() in each. Other threads run meanwhile, and it may
 // throw.
 class Turns {

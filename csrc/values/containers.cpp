@@ -142,7 +142,7 @@ Digest close_level(Level& level, const Algorithm& algorithm, Turns& turns) {
   }
   Digest digest;
   const auto hash = [&] { digest = hash_frame(algorithm, level.kind, level.header, level.identities); };
-  if (level.identities.size() < kGilReleaseBytes) {
+  if (algorithm.needs_gil || level.identities.size() < kGilReleaseBytes) {
     hash();
   } else {
     without_gil(hash);

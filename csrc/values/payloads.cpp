@@ -20,14 +20,14 @@
 namespace mmhash {
 namespace {
 
-// Without the GIL if hashing takes long enough for others to notice.
+// Without the GIL, where the algorithm allows it, if hashing takes long enough for others to notice.
 Digest digest_of(const Algorithm& algorithm, Frame& frame, const Payload& payload) {
   if (payload.size() < kGilReleaseBytes) {
     return frame.digest(algorithm, payload);
   }
   Digest digest;
   const auto fold = algorithm.start_fold(payload.size());  // 8 KiB that a small stack need not have
-  without_gil_in_slices([&](Deadline deadline) {
+  in_slices(algorithm.needs_gil, [&](Deadline deadline) {
     const bool done = fold->read(payload, deadline);
     if (done) {
       digest = frame.digest(algorithm, *fold);
@@ -41,7 +41,8 @@ Digest tensor_digest(py::handle value, TensorView& view, const Algorithm& algori
   if (!view.device.is_host()) {
     return device_digest(value, view, algorithm);
   }
-  if (view.bytes() >= kHoldBytes) {
+  // One that calls Python may release the GIL over anything that is longer than its frame.
+  if (view.bytes() >= kHoldBytes || (algorithm.needs_gil && view.bytes() > kLeafBytes)) {
     hold_memory(value, view);
   }
   Frame frame(*view.dtype, view.shape());

@@ -38,7 +38,8 @@ void abandon(std::unique_ptr<DeviceHash>& hash) {
 
 }  // namespace
 
-PendingIdentity::PendingIdentity(py::handle value, const Algorithm& algorithm) : algorithm_(algorithm) {
+PendingIdentity::PendingIdentity(py::handle value, const Algorithm& algorithm, py::object algorithm_owner)
+    : algorithm_(algorithm), algorithm_owner_(std::move(algorithm_owner)) {
   sweep();
   if (is_torch_tensor(value)) {
     try {

@@ -15,7 +15,7 @@ class PendingIdentity {
  public:
   // Starts the hash of a tensor on a CUDA device; computes that of any other value at once, since its memory
   // could change until it is read.
-  PendingIdentity(py::handle value, const Algorithm& algorithm);
+  PendingIdentity(py::handle value, const Algorithm& algorithm, py::object algorithm_owner);
   PendingIdentity(const PendingIdentity&) = delete;
   PendingIdentity& operator=(const PendingIdentity&) = delete;
   // Never waits. What the GPU still reads stays: see abandon() in pending.cpp.
@@ -27,6 +27,7 @@ class PendingIdentity {
 
  private:
   const Algorithm& algorithm_;
+  const py::object algorithm_owner_;  // keeps it; null for one that lives for ever
   std::unique_ptr<DeviceHash> hash_;  // null once the digest is known
   Digest digest_{};
   std::string error_;     // what CUDA reported

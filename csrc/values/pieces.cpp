@@ -21,7 +21,7 @@ constexpr std::size_t kPieceBytes = std::size_t{128} << 20;
 
 // Feeds the view's bytes, which are in place, to the fold. Pieces end anywhere, so they are read as bytes,
 // except those of bool, whose payload is not always the memory (layout.h).
-void update_with(Fold& fold, const Dtype& dtype, const TensorView& view) {
+void update_with(Fold& fold, bool needs_gil, const Dtype& dtype, const TensorView& view) {
   const std::array<std::int64_t, 1> extent{static_cast<std::int64_t>(view.bytes())}, stride{1};
   const bool boolean = dtype.element_class == ElementClass::Bool;
   const Payload payload =
@@ -32,7 +32,7 @@ void update_with(Fold& fold, const Dtype& dtype, const TensorView& view) {
   }
   const std::size_t most = payload.verbatim() ? kPieceBytes : kScratchBytes;
   std::size_t begin = 0;
-  without_gil_in_slices([&](Deadline deadline) {
+  in_slices(needs_gil, [&](Deadline deadline) {
     do {
       const std::size_t count = std::min(payload.size() - begin, most);
       fold.update(payload.read(begin, count, block), count);
@@ -44,7 +44,7 @@ void update_with(Fold& fold, const Dtype& dtype, const TensorView& view) {
 
 // Feeds pieces of elements of that dtype to the fold. The iterator runs between them, with the GIL: what it
 // raises ends the hash.
-void update_with(Fold& fold, const Dtype& dtype, const py::iterable& pieces) {
+void update_with(Fold& fold, bool needs_gil, const Dtype& dtype, const py::iterable& pieces) {
   for (const py::handle piece : pieces) {
     TensorView view;
     if (!read_tensor(piece, view) && !read_buffer(piece, view)) {
@@ -53,7 +53,7 @@ void update_with(Fold& fold, const Dtype& dtype, const py::iterable& pieces) {
     if (!view.payload().in_place()) {
       throw py::value_error("expected contiguous pieces");
     }
-    update_with(fold, dtype, view);
+    update_with(fold, needs_gil, dtype, view);
   }
 }
 
@@ -74,13 +74,13 @@ Digest identity_from_pieces(const Algorithm& algorithm, const std::string& dtype
     throw py::value_error("expected at most 255 dimensions, none negative, of at most 2**63 bytes");
   }
   const std::unique_ptr<Fold> fold = algorithm.start_fold(size);
-  update_with(*fold, *dtype, pieces);
+  update_with(*fold, algorithm.needs_gil, *dtype, pieces);
   return Frame(*dtype, extents).digest(algorithm, *fold);
 }
 
 Digest bytes_identity_from_pieces(const Algorithm& algorithm, std::size_t size, const py::iterable& pieces) {
   const std::unique_ptr<Fold> fold = algorithm.start_fold(size);
-  update_with(*fold, *find_dtype("uint8"), pieces);
+  update_with(*fold, algorithm.needs_gil, *find_dtype("uint8"), pieces);
   Frame frame('Y');
   frame.u64(size);
   return frame.digest(algorithm, *fold);

@@ -70,7 +70,7 @@ Digest hash_long_text(const Algorithm& algorithm, const Unit* text, std::size_t 
   // A str does not change, and the caller keeps it.
   const auto each_piece = [&](auto f) {
     begin = 0;
-    without_gil_in_slices([&](Deadline deadline) {
+    in_slices(algorithm.needs_gil, [&](Deadline deadline) {
       while (begin < length) {
         const std::size_t count = std::min(kPiece, length - begin);
         f(text + begin, count);
