@@ -190,4 +190,47 @@ Traceback (most recent call last):
 TypeError: no identity for value: a set; expected None, a number, ...
 )";
 
+inline constexpr const char* kWriteDoc =
+    R"(write($module, fd, value, /, *, offset=0, algorithm=None, key=None)
+--
+
+Writes the payload of a tensor, array or buffer to a file, and returns identity(value): one pass over the memory.
+
+`fd` is a file descriptor, or an object with fileno(), that is open for writing; `offset` the position in bytes,
+and the file's own position stays where it is. Written are the elements in row-major order, each little-endian, as
+docs/SPEC.md has the payload: the bytes of a contiguous array as they are (a bool as 0 or 1), of any other layout
+gathered by at most 1 MiB of memory (8 MiB with blake3 and sha256), by pwrite(2), without the GIL. One thread. Into
+shared memory this is faster than mapping it and copying, as its pages need not be cleared first.
+
+The file is as long as it has to be afterwards and is not shortened; nothing is reserved or synced. Memory that
+another thread writes meanwhile gives bytes and a digest of some mixture, not of the same one. The cache is neither
+asked nor filled. `algorithm` and `key` are those of identity().
+
+Raises OSError where the system does (a full disk or /dev/shm, a limit, a pipe, a descriptor that is not open for
+writing): then some of the bytes may be in the file, and there is no identity. ValueError for a negative offset
+and for a file that is open for appending; TypeError for other values and for tensors that are not on the CPU.
+
+>>> import tempfile
+>>> with tempfile.TemporaryFile() as file:
+...     mmhash.write(file, b"pixels") == mmhash.identity(b"pixels"), file.read()
+(True, b'pixels')
+)";
+
+inline constexpr const char* kCopyDoc = R"(copy($module, destination, source, /, *, algorithm=None, key=None)
+--
+
+Copies the payload of a tensor, array or buffer into memory, and returns identity(source): one pass over it.
+
+`destination` is a writable contiguous buffer, or a contiguous torch tensor on the CPU, of as many bytes; the bytes
+are those that write() writes. What the cache knows of it is forgotten, and a torch tensor's `_version` stays as it
+is. Threads, GIL, cache and the arguments `algorithm` and `key` are those of write().
+
+Raises ValueError for a destination of another size, a strided one, and one whose memory overlaps the source's;
+BufferError for one that cannot be written; TypeError as write() does.
+
+>>> memory = bytearray(6)
+>>> mmhash.copy(memory, b"pixels") == mmhash.identity(b"pixels"), memory
+(True, bytearray(b'pixels'))
+)";
+
 }  // namespace mmhash

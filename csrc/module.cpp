@@ -25,6 +25,7 @@
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
 #include "values/containers.h"
+#include "values/handover.h"
 #include "values/identity.h"
 #include "values/images.h"
 #include "values/payloads.h"
@@ -131,6 +132,42 @@ void cache_resize(std::size_t maxsize) {
   cache().resize(maxsize, dropped);
 }
 
+std::int64_t to_offset(py::handle offset) {
+  const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(offset.ptr()));
+  if (!index) {
+    throw py::error_already_set();
+  }
+  const long long number = PyLong_AsLongLong(index.ptr());
+  if (number == -1 && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw py::value_error("offset: expected one from 0 to 2**63 - 1, found " + int_text(offset));
+  }
+  return number;
+}
+
+void define_handover(py::module_& m) {
+  m.def(
+      "write",
+      [](py::handle fd, py::handle value, py::handle offset, py::handle algorithm, py::handle key) {
+        const ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
+        const int descriptor = PyObject_AsFileDescriptor(fd.ptr());
+        if (descriptor < 0) {
+          throw py::error_already_set();
+        }
+        return chosen.to_bytes(write_value(*chosen.algorithm, descriptor, to_offset(offset), value));
+      },
+      py::arg("fd"), py::arg("value"), py::pos_only(), py::kw_only(), py::arg("offset") = 0,
+      py::arg("algorithm") = py::none(), py::arg("key") = py::none(), kWriteDoc);
+  m.def(
+      "copy",
+      [](py::handle destination, py::handle source, py::handle algorithm, py::handle key) {
+        const ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
+        return chosen.to_bytes(copy_value(*chosen.algorithm, destination, source));
+      },
+      py::arg("destination"), py::arg("source"), py::pos_only(), py::kw_only(),
+      py::arg("algorithm") = py::none(), py::arg("key") = py::none(), kCopyDoc);
+}
+
 void define_pending(py::module_& m) {
   py::class_<PendingIdentity>(m, "PendingIdentity", py::is_final(), kPendingIdentityDoc)
       .def("done", &PendingIdentity::done, kDoneDoc)
@@ -183,6 +220,7 @@ PYBIND11_MODULE(bindings, m) {
   m.def("get_num_threads", &num_threads, kGetNumThreadsDoc);
 
   define_pending(m);
+  define_handover(m);
 
   // For mmhash's own modules, tests and benches.
   m.def("info", &native_info);

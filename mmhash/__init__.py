@@ -20,11 +20,13 @@ except ImportError:
 from mmhash import _environment
 from mmhash._core import (
     PendingIdentity,
+    copy,
     get_num_threads,
     hash_feature,
     identity,
     identity_async,
     set_num_threads,
+    write,
     xxh3_64,
     xxh3_128,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "cache_info",
     "cache_resize",
     "configure",
+    "copy",
     "forget",
     "freeze",
     "get_num_threads",
@@ -63,6 +66,7 @@ __all__ = [
     "info",
     "profile",
     "set_num_threads",
+    "write",
     "xxh3_64",
     "xxh3_128",
 ]

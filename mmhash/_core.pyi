@@ -1,7 +1,10 @@
 """Types of the native module. Documentation is in its docstrings (csrc/docstrings.h)."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, final
+from typing import Any, Protocol, final
+
+class _SupportsFileno(Protocol):
+    def fileno(self) -> int: ...
 
 def identity(
     value: object,
@@ -22,6 +25,23 @@ def hash_feature(
 def identity_async(
     value: object, /, *, algorithm: str | Algorithm | None = None, key: bytes | None = None
 ) -> PendingIdentity: ...
+def write(
+    fd: _SupportsFileno | int,
+    value: object,
+    /,
+    *,
+    offset: int = 0,
+    algorithm: str | Algorithm | None = None,
+    key: bytes | None = None,
+) -> bytes: ...
+def copy(
+    destination: object,
+    source: object,
+    /,
+    *,
+    algorithm: str | Algorithm | None = None,
+    key: bytes | None = None,
+) -> bytes: ...
 def xxh3_64(data: object, /, *, seed: int = 0) -> int: ...
 def xxh3_128(data: object, /, *, seed: int = 0) -> int: ...
 def set_num_threads(n: int, /) -> None: ...
