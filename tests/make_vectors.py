@@ -1,6 +1,7 @@
 """Makes `vectors-algorithms.json`: the cases of `vectors.json` by BLAKE3 and SHA-256.
 
-With and without a key, by `reference.py`, so this needs no mmhash. The file is frozen; this says how it came about, and `--check` that it is still what it was.
+With and without a key, by `reference.py`, so this needs no mmhash. The file is frozen: this says
+how it came about, and `--check` that it is still what it was.
 
     python tests/make_vectors.py [--check]
 """
