@@ -87,7 +87,7 @@ def read_key_file(path: str | os.PathLike[str]) -> bytes:
     """
     # Not blocking: a FIFO without a writer would wait for ever.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{_named(path)}: expected a regular file, found another kind")
@@ -98,7 +98,12 @@ def read_key_file(path: str | os.PathLike[str]) -> bytes:
                 f"{_named(path)}: expected a file that others cannot read, found mode {mode:04o}: "
                 f"chmod {allowed:o} {path}, and make a new key if others have read it"
             )
-        key = file.read(4096)
+        key = os.read(descriptor, 4096)
+    except OSError as error:  # of a file that was opened: it does not say of which
+        error.filename = os.fspath(path)
+        raise
+    finally:
+        os.close(descriptor)
     if len(key) != algorithms.KEY_BYTES:
         digits = key.strip()
         hexadecimal = len(digits) == 2 * algorithms.KEY_BYTES

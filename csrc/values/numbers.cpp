@@ -20,7 +20,19 @@ Digest hash_int(const Algorithm& algorithm, py::handle value) {
   // Through the type, since a subclass may override its methods.
   const py::handle type(reinterpret_cast<PyObject*>(&PyLong_Type));
   const std::size_t size = py::cast<std::size_t>(type.attr("bit_length")(value)) / 8 + 1;
-  const py::bytes bytes(type.attr("to_bytes")(value, size, "little", py::arg("signed") = true));
+  // By CPython's own call: pybind11's, with a keyword, leaks where memory is short.
+  const auto method = py::reinterpret_steal<py::object>(PyObject_GetAttrString(type.ptr(), "to_bytes"));
+  const auto keywords = py::reinterpret_steal<py::object>(Py_BuildValue("{s:O}", "signed", Py_True));
+  const auto positional = py::reinterpret_steal<py::object>(
+      Py_BuildValue("(Ons)", value.ptr(), static_cast<Py_ssize_t>(size), "little"));
+  if (!method || !keywords || !positional) {
+    throw py::error_already_set();
+  }
+  const auto bytes =
+      py::reinterpret_steal<py::bytes>(PyObject_Call(method.ptr(), positional.ptr(), keywords.ptr()));
+  if (!bytes) {
+    throw py::error_already_set();
+  }
   return hash_frame(algorithm, 'I', {}, std::as_bytes(std::span(std::string_view(bytes))));
 }
 
