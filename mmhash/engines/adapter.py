@@ -6,7 +6,6 @@ uninstalling in one process: the lock, the undo log, what `mmhash.info()` says a
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mmhash import _info
+from mmhash._counters import Counters as Counters
 from mmhash._version import __version__
 from mmhash.engines.patches import Patches
 
@@ -46,22 +46,6 @@ class Installation:
     def uninstall(self) -> None:
         """Put the engine back as it was. Hashes that it has made stay as they are."""
         self._uninstall()
-
-
-class Counters:
-    """Lock-free counters: any thread may add, also from a finalizer that interrupts an addition."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        # One call of an itertools.count is atomic, and its repr() is the way to look at it.
-        self._counts = {name: itertools.count() for name in names}
-
-    def add(self, name: str) -> None:
-        """Adds one to the counter of that name."""
-        next(self._counts[name])
-
-    def read(self) -> dict[str, int]:
-        """All of them, as they are now."""
-        return {name: int(repr(each)[len("count(") : -1]) for name, each in self._counts.items()}
 
 
 def _nothing() -> None:
