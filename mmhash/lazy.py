@@ -9,6 +9,7 @@ from mmhash._hash_state import (
     STATE,
     HashState,
     Known,
+    Maker,
     arrived,
     checked_hash,
     first_64_bits,
@@ -124,9 +125,11 @@ class LazyHash:
     def identity(self) -> bytes:
         """16 or 32 bytes: mmhash.identity() of what the item holds, or held when resolved."""
         state = self._state()
-        identity = self._known_in(state.of_identity or state).identity
-        assert identity is not None
-        return identity
+        known = self._known_in(state)
+        if known.identity is None and state.of_identity is not None:
+            known = self._known_in(state.of_identity)
+        assert known.identity is not None
+        return known.identity
 
     @property
     def is_resolved(self) -> bool:
@@ -206,7 +209,7 @@ class LazyHash:
     def _known(self) -> Known:
         """The hash and where it is from, computed now unless it is known."""
         state = self._state()
-        known = self._known_in(state)
+        known = state.cells["result"] if self._is_settled(state) else self._known_in(state)
         now = self.__dict__.get(STATE)
         if now is not state and type(now) is HashState and "result" in now.cells:
             known = now.cells["result"]  # assigned meanwhile
@@ -220,17 +223,11 @@ class LazyHash:
         """Whether the hash is known. One that came is from now on, if this process agrees."""
         if state.known() is None:
             carried = state.cells.get("carried")
-            if carried is None or carried.maker != self._algorithm().maker:
-                return state.known() is not None  # another thread may have settled it since
-            self._settle(state, state.cells.setdefault("result", carried))
-        return True
-
-    def _settle(self, state: HashState, known: Known) -> None:
-        """Accounts once for a hash that came, now that there is a result."""
-        if "carried" in state.cells:
-            carried = state.cells.pop("carried", None)
             if carried is not None:
-                _carried.settled(carried, known, self._algorithm().maker)
+                expected = self._algorithm().maker
+                if carried.maker == expected:
+                    _settle(state, state.cells.setdefault("result", carried), expected)
+        return state.known() is not None  # another thread may have come to know it meanwhile
 
     def _known_in(self, state: HashState) -> Known:
         try:
@@ -240,7 +237,8 @@ class LazyHash:
                 "hash: hashing the item's feature asked for the item's own hash"
             ) from None
         state.known()
-        self._settle(state, known)
+        if "carried" in state.cells:
+            _settle(state, known, self._algorithm().maker)
         return known
 
     def _compute(self, cells: dict[str, Any]) -> Known:
@@ -309,6 +307,13 @@ def held_by(item: Any) -> list[Any]:
     if isinstance(item, LazyHash):
         return list(item._parts().values())
     return [getattr(item, name, None) for name in HASHED]
+
+
+def _settle(state: HashState, known: Known, expected: Maker) -> None:
+    """Accounts once for a hash that came, now that there is a result."""
+    carried = state.cells.pop("carried", None)
+    if carried is not None:
+        _carried.settled(carried, known, expected)
 
 
 def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:

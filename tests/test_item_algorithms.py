@@ -184,6 +184,9 @@ def test_merging() -> None:
     joined = right([b"a", b"b"], ("xxh3", None))
     assert counted(lambda: sent(first).hash) == (joined[1], {"recomputed": 1})
     assert sent(first).identity == joined[0]
+    released = sent(first)
+    released.feature = None
+    assert read(released) == joined, "of what it held when it was hashed again"
     message = "merge: expected two items hashed by blake3 with the key of id .*, found .* sha256 w"
     with pytest.raises(ValueError, match=message):
         item([b"a"], by=by).merge(item([b"b"], by=("sha256", None)))
