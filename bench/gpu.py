@@ -41,6 +41,7 @@ SIZES = {
     "4.3 GB": 4_300_000_000,
 }
 BUDGET_S = 3.0  # a size
+KEY = bytes(range(32))
 
 Call = Callable[[torch.Tensor], object]
 
@@ -100,8 +101,23 @@ def hashing(tensor: torch.Tensor) -> bytes:
     return mmhash.identity(tensor, cache=False)
 
 
+def blake3(tensor: torch.Tensor) -> bytes:
+    return mmhash.identity(tensor, cache=False, algorithm="blake3")
+
+
+def keyed_blake3(tensor: torch.Tensor) -> bytes:
+    return mmhash.identity(tensor, cache=False, algorithm="blake3", key=KEY)
+
+
+OURS: dict[str, Call] = {
+    "mmhash.identity": hashing,
+    "mmhash.identity, BLAKE3": blake3,
+    "mmhash.identity, keyed BLAKE3": keyed_blake3,
+}
+
+
 def peers(tensor: torch.Tensor) -> dict[str, Call]:
-    calls: dict[str, Call] = {"mmhash.identity": hashing}
+    calls = dict(OURS)
     sglang = sglang_hash()
     if sglang is not None and tensor.data_ptr() % 4 == 0:  # it views the bytes as 32-bit words
         calls["SGLang gpu_tensor_hash"] = sglang
@@ -130,8 +146,10 @@ def views() -> dict[str, torch.Tensor]:
 
 def check(tensor: torch.Tensor) -> None:
     """A row is only timed of a hash that is right."""
-    expected = mmhash.identity(tensor.cpu(), cache=False)
-    assert hashing(tensor) == expected
+    on_host = tensor.cpu()
+    for name, call in OURS.items():
+        assert call(tensor) == call(on_host), name
+    expected = hashing(on_host)
     assert mmhash.identity(tensor) == mmhash.identity(tensor) == expected
     assert pinned_copy(tensor) == expected
     assert mmhash.identity_async(tensor).result() == expected

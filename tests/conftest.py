@@ -24,6 +24,12 @@ from mmhash import _core
 
 ISAS = ("scalar", "sse2", "avx2", "avx512", "neon")
 THREADS = (1, 2, 4)
+Algorithm = tuple[str, bytes | None]
+CUDA_ALGORITHMS: dict[str, Algorithm] = {
+    "xxh3": ("xxh3", None),
+    "blake3": ("blake3", None),
+    "blake3 keyed": ("blake3", bytes(range(32))),
+}
 INTAKES = ("auto", "attributes", "dlpack")
 SEED_VARIABLE = "MMHASH_TEST_SEED"
 EXAMPLES = int(os.environ.get("MMHASH_TEST_EXAMPLES", "60"))
@@ -95,6 +101,14 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     _core.set_isa(request.param)
     yield request.param
     assert _core.isa() == request.param, "another instruction set ran than the one forced"
+
+
+@pytest.fixture(params=CUDA_ALGORITHMS)
+def cuda_algorithm(request: pytest.FixtureRequest, settings_restored: None) -> Algorithm:
+    """Hash with each algorithm that CUDA devices fold, configured for the process."""
+    name, key = CUDA_ALGORITHMS[request.param]
+    mmhash.configure(name, key=key)
+    return name, key
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from reference import DTYPES, payload
 import mmhash
 from mmhash import _core, _device
 
-pytestmark = pytest.mark.cuda
+pytestmark = [pytest.mark.cuda, pytest.mark.usefixtures("cuda_algorithm")]
 MIB = 1 << 20
+Algorithm = tuple[str, bytes | None]
 
 
 @pytest.fixture(autouse=True, params=["cuda_kernel", "pinned_copy"])
@@ -41,27 +42,29 @@ def base(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("dtype", sorted(DTYPES))
-def test_every_dtype(dtype: str) -> None:
+def test_every_dtype(dtype: str, cuda_algorithm: Algorithm) -> None:
     data = bytes(96) if dtype == "bool" else payload(3, 96)
     tensor = torch.frombuffer(bytearray(data), dtype=getattr(torch, dtype))
-    assert mmhash.identity(tensor.cuda()) == reference.identity(tensor)
+    assert mmhash.identity(tensor.cuda()) == reference.identity(tensor, *cuda_algorithm)
 
 
 @pytest.mark.parametrize("size", [1, 255, 8191, 8192, 100_003, 9 * MIB])
 @pytest.mark.parametrize("offset", [0, 1, 15])
-def test_bools_of_any_byte(size: int, offset: int) -> None:
+def test_bools_of_any_byte(size: int, offset: int, cuda_algorithm: Algorithm) -> None:
     """A bool's byte may be any; all but 0 are true (tests/test_bools.py)."""
     whole = torch.frombuffer(bytearray(payload(3, 2 * (size + offset))), dtype=torch.uint8)
     bools, masks = whole.view(torch.bool), whole.cuda().view(torch.bool)
     for view in (slice(offset, offset + size), slice(2 * offset, None, 2)):
-        expected = reference.identity(whole[view] != 0)
+        expected = reference.identity(whole[view] != 0, *cuda_algorithm)
         assert mmhash.identity(bools[view]) == expected
         assert mmhash.identity(masks[view]) == expected
 
 
 @pytest.mark.parametrize("case", vectors.TENSOR_CASES, ids=str)
-def test_vectors(case: vectors.Case) -> None:
-    assert mmhash.identity(vectors.as_torch(case).cuda()) == case.identity
+def test_vectors(case: vectors.Case, cuda_algorithm: Algorithm) -> None:
+    tensor = vectors.as_torch(case)
+    assert mmhash.identity(tensor.cuda(), algorithm="xxh3") == case.identity
+    assert mmhash.identity(tensor.cuda()) == reference.identity(tensor, *cuda_algorithm)
 
 
 VIEWS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -80,25 +83,27 @@ VIEWS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("shape", [(2, 5, 7), (3, 700, 901)])
-def test_views(view: str, shape: tuple[int, ...]) -> None:
+def test_views(view: str, shape: tuple[int, ...], cuda_algorithm: Algorithm) -> None:
     tensor = base(*shape)
-    expected = reference.identity(VIEWS[view](tensor))
+    expected = reference.identity(VIEWS[view](tensor), *cuda_algorithm)
     assert mmhash.identity(VIEWS[view](tensor.cuda())) == expected
     assert mmhash.hash_feature(VIEWS[view](tensor.cuda())) == reference.hash64(expected)
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_numbers_of_pieces(count: int, step: int) -> None:
+def test_numbers_of_pieces(count: int, step: int, cuda_algorithm: Algorithm) -> None:
     n = count * _device.PIECE_BYTES + step
     tensor = torch.frombuffer(bytearray(payload(7, n)), dtype=torch.uint8)
-    assert mmhash.identity(tensor.cuda()) == reference.identity(tensor)
+    assert mmhash.identity(tensor.cuda()) == reference.identity(tensor, *cuda_algorithm)
 
 
-def test_within_a_value() -> None:
+def test_within_a_value(cuda_algorithm: Algorithm) -> None:
     tensor = base(3, 4)
     value = {"images": [tensor, b"x"], "n": 1}
-    assert mmhash.identity(value | {"images": [tensor.cuda(), b"x"]}) == reference.identity(value)
+    assert mmhash.identity(value | {"images": [tensor.cuda(), b"x"]}) == reference.identity(
+        value, *cuda_algorithm
+    )
 
 
 def test_work_that_was_enqueued_before_is_waited_for() -> None:
@@ -136,10 +141,10 @@ def test_capture_of_a_graph() -> None:
     assert mmhash.identity(tensor) == mmhash.identity(torch.ones(1024))
 
 
-def test_pinned_memory_is_read_in_place() -> None:
+def test_pinned_memory_is_read_in_place(cuda_algorithm: Algorithm) -> None:
     tensor = torch.arange(1000).pin_memory()
     assert mmhash._core.data_pointer(tensor) == tensor.data_ptr()
-    assert mmhash.identity(tensor) == reference.identity(tensor)
+    assert mmhash.identity(tensor) == reference.identity(tensor, *cuda_algorithm)
 
 
 def test_device_copies_are_counted(path: str) -> None:
@@ -148,8 +153,8 @@ def test_device_copies_are_counted(path: str) -> None:
     assert device_copies() == before + (path == "pinned_copy")
 
 
-def test_another_library_on_the_gpu() -> None:
+def test_another_library_on_the_gpu(cuda_algorithm: Algorithm) -> None:
     """What torch can take over without a copy: here CuPy's arrays."""
     cupy = pytest.importorskip("cupy")
     array = cupy.arange(1000, dtype="float32").reshape(10, 100).T
-    assert mmhash.identity(array) == reference.identity(cupy.asnumpy(array))
+    assert mmhash.identity(array) == reference.identity(cupy.asnumpy(array), *cuda_algorithm)

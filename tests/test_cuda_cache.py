@@ -10,7 +10,7 @@ from cache_counts import BYPASS, HIT, MISS, REPLACED, changes, hashing
 
 import mmhash
 
-pytestmark = pytest.mark.cuda
+pytestmark = [pytest.mark.cuda, pytest.mark.usefixtures("cuda_algorithm")]
 SIZE = 1 << 20
 
 

@@ -12,7 +12,7 @@ import torch
 
 import mmhash
 
-pytestmark = pytest.mark.cuda
+pytestmark = [pytest.mark.cuda, pytest.mark.usefixtures("cuda_algorithm")]
 MIB = 1 << 20
 LONG = 400_000_000  # cycles: 0.2 s and more
 

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <stdexcept>
 
 #include "identity/algorithm.h"
@@ -33,8 +32,8 @@ class DeviceFold {
   // Blocks until done(); to be called without the GIL. Throws std::runtime_error if the device reports an
   // error, be it of earlier work.
   virtual void wait() = 0;
-  // tree(payload), at most kLeafBytes, once done().
-  virtual std::span<const std::byte> folded() const = 0;
+  // Writes tree(payload), at most kLeafBytes, and returns its length, once done(). As often as one likes.
+  virtual std::size_t finish(std::byte* out) const = 0;
   // The framework's handle of the stream it runs on.
   virtual std::uintptr_t stream() const = 0;
   // True in a child that was forked after it was started: nothing of it may be touched there.
@@ -47,11 +46,13 @@ class Backend {
   // Its one name in info(): how tensors on it are hashed.
   virtual const char* path() const = 0;
   virtual bool folds(const Algorithm& algorithm) const = 0;
-  // Enqueues the fold of a payload that is not empty on the framework's current stream of the device with
-  // that index, behind what is there already. Null if it has to be copied: no memory for buffers is left, or
-  // the layout is beyond the device. Throws Unavailable, and std::runtime_error while a graph is being
-  // captured or if the device reports an error. Needs the GIL, and releases it.
-  virtual std::unique_ptr<DeviceFold> start(const Payload& payload, int index) = 0;
+  // Enqueues the fold, by an algorithm that it folds(), of a payload that is not empty on the framework's
+  // current stream of the device with that index, behind what is there already. Null if it has to be copied:
+  // no memory for buffers is left, or the layout is beyond the device. Throws Unavailable, and
+  // std::runtime_error while a graph is being captured or if the device reports an error. Needs the GIL, and
+  // releases it.
+  virtual std::unique_ptr<DeviceFold> start(const Payload& payload, int index,
+                                            const Algorithm& algorithm) = 0;
 };
 
 // Null for a device that has none: its tensors are copied to the host.

@@ -43,7 +43,7 @@ std::unique_ptr<DeviceFold> start_fold(py::handle value, TensorView& view, const
       hold_storage(value, view);  // from here on other threads may run
     }
     const Payload payload = view.payload();
-    std::unique_ptr<DeviceFold> fold = backend->start(payload, view.device.index);
+    std::unique_ptr<DeviceFold> fold = backend->start(payload, view.device.index, algorithm);
     if (fold && !payload.in_place()) {
       count(counters.gathered);
     }
@@ -64,22 +64,22 @@ Digest copied_digest(const py::object& tensor, const Algorithm& algorithm) {
 }
 
 Digest frame_digest(const Algorithm& algorithm, const Dtype& dtype, std::span<const std::int64_t> shape,
-                    std::span<const std::byte> folded) {
+                    const DeviceFold& fold) {
   Frame frame(dtype, shape);
-  frame.raw(folded.data(), folded.size());
+  frame.append([&](std::byte* out) { return fold.finish(out); });
   return frame.digest(algorithm);
 }
 
 Digest torch_digest(const py::object& tensor, TensorView& view, const Algorithm& algorithm) {
   if (view.bytes() == 0) {
-    return frame_digest(algorithm, *view.dtype, view.shape(), {});
+    return Frame(*view.dtype, view.shape()).digest(algorithm);
   }
   const std::unique_ptr<DeviceFold> fold = start_fold(tensor, view, algorithm);
   if (!fold) {
     return copied_digest(tensor, algorithm);
   }
   without_gil([&] { fold->wait(); });
-  return frame_digest(algorithm, *view.dtype, view.shape(), fold->folded());
+  return frame_digest(algorithm, *view.dtype, view.shape(), *fold);
 }
 
 }  // namespace
@@ -124,7 +124,7 @@ std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view
 }
 
 Digest DeviceHash::digest() const {
-  return frame_digest(*algorithm, *dtype, shape, fold->folded());
+  return frame_digest(*algorithm, *dtype, shape, *fold);
 }
 
 const char* device_path() {

@@ -63,6 +63,12 @@ class FrameOf {
     size_ += size;
   }
 
+  // What `write(out)` writes, as many bytes as it returns.
+  template <typename Write>
+  void append(const Write& write) {
+    size_ += write(bytes_ + size_);
+  }
+
   Digest digest(const Algorithm& algorithm) const { return algorithm.hash(bytes_, size_); }
 
  private:

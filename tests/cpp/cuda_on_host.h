@@ -14,18 +14,26 @@
 #define __constant__ static const
 #define __shared__ static
 #define __noinline__
+#define __forceinline__ inline
 #define __launch_bounds__(...)
 
 struct ulonglong2 {
   unsigned long long x, y;
 };
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
+  return {x, y, z, w};
+}
 
 namespace cuda_on_host {
 
 struct Index {
   unsigned x;
 };
-inline Index thread_index, block_index, block_size;
+inline Index thread_index, block_index, block_size, grid_size;
+alignas(16) inline unsigned char dynamic_shared[64 << 10];
 
 struct Lane {
   ucontext_t context;
@@ -61,6 +69,7 @@ void launch(unsigned blocks, unsigned threads, const Kernel& kernel) {
   current = &kernel;
   body = [] { (*current)(); };
   block_size.x = threads;
+  grid_size.x = blocks;
   lanes.resize(threads);
   given[0].resize(threads);
   given[1].resize(threads);
@@ -92,6 +101,7 @@ void launch(unsigned blocks, unsigned threads, const Kernel& kernel) {
 #define threadIdx cuda_on_host::thread_index
 #define blockIdx cuda_on_host::block_index
 #define blockDim cuda_on_host::block_size
+#define gridDim cuda_on_host::grid_size
 
 inline void __syncwarp() {
   cuda_on_host::exchange(0, 0);

@@ -28,6 +28,25 @@ struct Nvrtc {
   int (*archs)(int*);
 };
 
+struct Source {
+  const char* name;  // of the algorithm, and in the names of its kernels
+  const char* file;
+  const char* text;
+};
+constexpr std::array<Source, kFamilies> kSources{{
+    {"xxh3", "leaves.cu", kXxh3LeavesCu},
+    {"blake3", "chunks.cu", kBlake3ChunksCu},
+}};
+constexpr std::array<const char*, kAccesses> kAccessNames = {"aligned", "unaligned", "bools", "strided"};
+
+const Source& source_of(Family family) {
+  return kSources[static_cast<std::size_t>(family)];
+}
+
+const char* name_of(Access access) {
+  return kAccessNames[static_cast<std::size_t>(access)];
+}
+
 constexpr std::array kSonames = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2"};
 
 // Beside it lies libnvrtc-builtins, which it opens by name, in vain where the loader does not look there.
@@ -118,12 +137,16 @@ std::vector<char> read(int (*size_of)(Program, std::size_t*), int (*copy)(Progra
 
 }  // namespace
 
-std::vector<char> compile_kernel(const char* name, int major, int minor,
+std::string kernel_name(Family family, Access access) {
+  return std::string("mmhash_") + source_of(family).name + "_" + name_of(access);
+}
+
+std::vector<char> compile_kernel(Family family, Access access, int major, int minor,
                                  const std::vector<std::string>& libraries) {
   const Nvrtc nvrtc = open_nvrtc(libraries);
   const std::string arch = architecture(nvrtc, 10 * major + minor);
   const std::string arch_option = "--gpu-architecture=" + arch;
-  const std::string kernel_option = std::string("-DMMHASH_KERNEL_") + name;
+  const std::string kernel_option = std::string("-DMMHASH_KERNEL_") + name_of(access);
   const char* options[] = {arch_option.c_str(), kernel_option.c_str(), "-std=c++17"};
 
   struct Owned {
@@ -131,8 +154,10 @@ std::vector<char> compile_kernel(const char* name, int major, int minor,
     Program program = nullptr;
     ~Owned() { nvrtc.destroy(&program); }
   } owned{nvrtc};
-  const int created = nvrtc.create(&owned.program, kLeavesSource, "leaves.cu",
-                                   static_cast<int>(kHeaders.size()), kHeaderSources.data(), kHeaders.data());
+  const Source& source = source_of(family);
+  const int created =
+      nvrtc.create(&owned.program, source.text, source.file, static_cast<int>(kHeaderNames.size()),
+                   kHeaderTexts.data(), kHeaderNames.data());
   const int compiled =
       created == 0 ? nvrtc.compile(owned.program, static_cast<int>(std::size(options)), options) : created;
   if (compiled != 0) {

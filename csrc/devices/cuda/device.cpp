@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <bit>
 
-#include "devices/cuda/compile.h"
 #include "devices/cuda/job.h"
+#include "devices/cuda/xxh3/grid.h"
 
 // Devices and slots are never freed: launches may be under way, and other threads hash, until the process
 // ends.
@@ -18,8 +18,6 @@ constexpr int kMaxDevices = 64;
 constexpr std::size_t kMinLeaves = 2048;  // of a slot: payloads up to 16 MiB, in 33 KiB of the GPU's memory
 constexpr std::size_t kChunkBytes = 2 << 20;  // that slots are made of: the unit of cuMemAlloc
 constexpr std::size_t kHostBytes = kLeafBytes + 64;
-constexpr std::array<const char*, Device::kKernels> kKernelNames = {"aligned", "unaligned", "bools",
-                                                                    "strided"};
 
 struct Opened {
   std::atomic<Device*> device{nullptr};
@@ -98,13 +96,13 @@ Device::Device(int ordinal, std::vector<std::string> nvrtc) : nvrtc_(std::move(n
     throw Unavailable("the GPU's primary context cannot be had");
   }
   const CurrentContext current(context_);
-  kernel(kAligned);  // if NVRTC is missing, it is known from the start
+  kernel(Family::kXxh3, Access::kAligned, 0);  // if NVRTC is missing, it is known from the start
   check(driver().stream_create(&stream_, kStreamNonBlocking), "cuStreamCreate");
   make(kMinLeaves);
 }
 
-Function Device::kernel(Kernel which) {
-  Compiled& compiled = kernels_[which];
+Function Device::kernel(Family family, Access access, unsigned shared_bytes) {
+  Compiled& compiled = kernels_[static_cast<std::size_t>(family)][static_cast<std::size_t>(access)];
   if (Function function = compiled.function.load(std::memory_order_acquire)) {
     return function;
   }
@@ -115,16 +113,20 @@ Function Device::kernel(Kernel which) {
   if (!compiled.refused.empty()) {
     throw Unavailable(compiled.refused);
   }
-  const char* name = kKernelNames[which];
   try {
-    const std::vector<char> image = compile_kernel(name, major_, minor_, nvrtc_);
+    const std::vector<char> image = compile_kernel(family, access, major_, minor_, nvrtc_);
     const CaptureElsewhere allowed;
     Module module = nullptr;
     Function function = nullptr;
     if (driver().module_load(&module, image.data()) != kSuccess ||
-        driver().module_function(&function, module, (std::string("mmhash_") + name).c_str()) != kSuccess) {
+        driver().module_function(&function, module, kernel_name(family, access).c_str()) != kSuccess) {
       throw Unavailable(
           "the CUDA driver did not accept what NVRTC compiled; is NVRTC newer than the driver?");
+    }
+    if (driver().function_attribute(function, kMaxDynamicShared, static_cast<int>(shared_bytes)) !=
+        kSuccess) {
+      throw Unavailable("the GPU has no " + std::to_string(shared_bytes) +
+                        " bytes of shared memory for a block of " + kernel_name(family, access));
     }
     compiled.function.store(function, std::memory_order_release);
     return function;

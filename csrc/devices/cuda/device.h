@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "devices/cuda/compile.h"
 #include "devices/cuda/driver.h"
 
 namespace mmhash::cuda {
@@ -29,8 +30,6 @@ struct Slot {
 
 class Device {
  public:
-  enum Kernel : std::size_t { kAligned, kUnaligned, kBools, kStrided, kKernels };
-
   // Null if open() was not called yet. Throws Unavailable if it failed.
   static Device* find(int ordinal);
   // `nvrtc`: see compile_kernel(). Throws Unavailable, and remembers why.
@@ -39,8 +38,9 @@ class Device {
   Context context() const { return context_; }
   unsigned multiprocessors() const { return multiprocessors_; }
 
-  // Compiled when it is first asked for. Throws Unavailable. The context is current.
-  Function kernel(Kernel kernel);
+  // Compiled when it is first asked for, and given so many bytes of dynamic shared memory at most. Throws
+  // Unavailable. The context is current.
+  Function kernel(Family family, Access access, unsigned shared_bytes);
 
   // Throws std::runtime_error if an error, of whichever kernel, has ended all work in the context.
   void check_health() const;
@@ -67,7 +67,7 @@ class Device {
     std::string refused;  // why it could not be compiled
   };
   std::mutex compiling_;
-  std::array<Compiled, kKernels> kernels_;
+  std::array<std::array<Compiled, kAccesses>, kFamilies> kernels_;
 
   std::mutex mutex_;                    // of the slots; held for a few instructions
   std::vector<Slot*> free_, draining_;  // each has room for all slots, so that giving one back cannot fail

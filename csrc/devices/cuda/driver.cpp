@@ -29,6 +29,7 @@ Driver open_driver() {
   find(library, "cuCtxPopCurrent_v2", d.context_pop);
   find(library, "cuModuleLoadData", d.module_load);
   find(library, "cuModuleGetFunction", d.module_function);
+  find(library, "cuFuncSetAttribute", d.function_attribute);
   find(library, "cuLaunchKernel", d.launch);
   find(library, "cuStreamCreate", d.stream_create);
   find(library, "cuStreamSynchronize", d.stream_synchronize);

@@ -21,6 +21,7 @@ using Stream = struct OpaqueStream*;  // null: the legacy default stream
 using DevicePointer = unsigned long long;
 
 enum DeviceAttribute : int { kMultiprocessors = 16, kMajor = 75, kMinor = 76 };
+enum FunctionAttribute : int { kMaxDynamicShared = 8 };
 enum CaptureStatus : int { kNotCapturing = 0 };
 enum CaptureMode : int { kRelaxed = 2 };
 inline constexpr unsigned kStreamNonBlocking = 1;  // CU_STREAM_NON_BLOCKING
@@ -37,6 +38,7 @@ struct Driver {
   Result (*context_pop)(Context*);
   Result (*module_load)(Module*, const void* image);
   Result (*module_function)(Function*, Module, const char* name);
+  Result (*function_attribute)(Function, int attribute, int value);
   Result (*launch)(Function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                    unsigned block_y, unsigned block_z, unsigned shared_bytes, Stream, void** parameters,
                    void** extra);

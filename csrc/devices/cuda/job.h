@@ -1,25 +1,22 @@
-// What the host tells a kernel. Included by launch.cpp and by the kernel's source, which NVRTC compiles
-// without any header: plain types only.
+// What the host tells a kernel, of whichever algorithm. Included by the host and by the kernels' sources,
+// which NVRTC compiles without any header: plain types only.
 #pragma once
 
 namespace mmhash::cuda {
 
-inline constexpr unsigned kLeafBytes = 8192;        // docs/SPEC.md
-inline constexpr unsigned kFanIn = 512;             // digests in a leaf of the next level
-inline constexpr unsigned kWarpsPerBlock = 4;       // at most; shared memory is laid out for as many
-inline constexpr unsigned kBlocksPerProcessor = 3;  // at the same time: why, see the end of leaves.cu
-inline constexpr int kMaxStridedDims = 64;          // after merging; what has more is copied to the host
+inline constexpr unsigned kLeafBytes = 8192;  // docs/SPEC.md; a payload up to it stands in its frame as it is
+inline constexpr int kMaxStridedDims = 64;    // after merging; what has more is copied to the host
 
 struct Job {
   const unsigned char* data;
   unsigned long long size;  // of the payload in bytes, not 0; up to kLeafBytes it takes one block of one warp
-  unsigned rounds;          // leaves that a warp hashes; with those of its block they divide kFanIn
+  unsigned rounds;          // what a warp of XXH3 or a thread of BLAKE3 hashes: so many leaves or chunks
   // Scratch on the device: the digests of every level, one level after the other, and for every group of
   // digests how many have arrived: all zero before and after each launch.
   unsigned char* digests;
   unsigned int* arrived;
-  // Pinned host memory as the device addresses it: the folded payload, at most kLeafBytes of it, and where
-  // `ticket` is written when it is all there.
+  // Pinned host memory as the device addresses it: the folded payload, or what the host makes it of, at most
+  // kLeafBytes, and where `ticket` is written when it is all there.
   unsigned char* result;
   unsigned int* ready;
   unsigned int ticket;

@@ -1,12 +1,11 @@
 #include "devices/cuda/launch.h"
 
 #include <chrono>
+#include <cstring>
 #include <thread>
 #include <utility>
 
-#include "devices/cuda/job.h"
 #include "devices/cuda/strided.h"
-#include "identity/tree.h"
 
 namespace mmhash::cuda {
 namespace {
@@ -40,70 +39,65 @@ void refuse_capture(Stream stream) {
   }
 }
 
-static_assert(kLeafBytes == mmhash::kLeafBytes && kFanIn * sizeof(Xxh3Digest) == kLeafBytes);
-
-// The size of tree(payload).
-std::size_t folded_size(std::size_t size) {
-  while (size > kLeafBytes) {
-    size = (size + kLeafBytes - 1) / kLeafBytes * (kLeafBytes / kFanIn);
-  }
-  return size;
-}
-
-// One leaf a warp while all of them fit on the GPU at once, else two, for half as many arrivals: on an H100
-// 67 MB take 35.9 instead of 37.7 us, 537 MB 197 instead of 208; four and more gain nothing, and lose in
-// between.
-unsigned rounds_for(std::size_t leaves, unsigned multiprocessors) {
-  return leaves <= std::size_t{kWarpsPerBlock} * kBlocksPerProcessor * multiprocessors ? 1 : 2;
+Access access_to(const Payload& payload) {
+  const bool aligned = reinterpret_cast<std::uintptr_t>(payload.data()) % 16 == 0;
+  return !payload.in_place()   ? Access::kStrided
+         : !payload.verbatim() ? Access::kBools
+         : aligned             ? Access::kAligned
+                               : Access::kUnaligned;
 }
 
 }  // namespace
 
-std::optional<Launch> Launch::start(Device& device, const Payload& payload, Stream stream) {
+std::optional<Launch> Launch::start(Device& device, const Method& method, const Payload& payload,
+                                    Stream stream) {
   Strided layout;
   if (!payload.in_place() && !describe(payload, layout)) {
     return std::nullopt;
   }
   const CurrentContext current(device.context());
   refuse_capture(stream);
-  const bool aligned = reinterpret_cast<std::uintptr_t>(payload.data()) % 16 == 0;
-  const Function kernel = device.kernel(!payload.in_place()   ? Device::kStrided
-                                        : !payload.verbatim() ? Device::kBools
-                                        : aligned             ? Device::kAligned
-                                                              : Device::kUnaligned);
-  const std::size_t leaves = (payload.size() + kLeafBytes - 1) / kLeafBytes;
-  Slot* slot = device.acquire(leaves);
+  const Access access = access_to(payload);
+  const unsigned shared_bytes = method.shared_bytes(access);
+  const Function kernel = device.kernel(method.family(), access, shared_bytes);
+  const std::size_t size = payload.size();
+  Slot* slot = device.acquire((size + kLeafBytes - 1) / kLeafBytes);
   if (slot == nullptr) {
     return std::nullopt;
   }
   ++slot->ticket;
-  const unsigned warps = leaves == 1 ? 1 : kWarpsPerBlock;
-  const unsigned rounds = rounds_for(leaves, device.multiprocessors());
-  const std::size_t per_block = warps * rounds;
-  Job job{reinterpret_cast<const unsigned char*>(payload.data()),
-          payload.size(),
-          rounds,
-          reinterpret_cast<unsigned char*>(slot->digests),
-          reinterpret_cast<unsigned*>(slot->arrived),
-          reinterpret_cast<unsigned char*>(slot->device_result),
-          reinterpret_cast<unsigned*>(slot->device_ready),
-          slot->ticket};
-  void* parameters[] = {&job, &layout};
-  const Result launched = driver().launch(kernel, static_cast<unsigned>((leaves + per_block - 1) / per_block),
-                                          1, 1, 32 * warps, 1, 1, 0, stream, parameters, nullptr);
+  const Grid grid = size <= kLeafBytes ? Grid{1, 32, 1} : method.grid(size, device.multiprocessors());
+  const Job job{reinterpret_cast<const unsigned char*>(payload.data()),
+                size,
+                grid.rounds,
+                reinterpret_cast<unsigned char*>(slot->digests),
+                reinterpret_cast<unsigned*>(slot->arrived),
+                reinterpret_cast<unsigned char*>(slot->device_result),
+                reinterpret_cast<unsigned*>(slot->device_ready),
+                slot->ticket};
+  const Result launched = method.launch({kernel, grid, shared_bytes, stream}, job, layout);
   if (launched != kSuccess) {
     --slot->ticket;
     device.release(slot);
     check(launched, "cuLaunchKernel");
   }
-  return Launch(device, slot, stream, folded_size(payload.size()));
+  return Launch(device, slot, stream, size, grid);
 }
 
 Launch::Launch(Launch&& other) noexcept
     : device_(other.device_),
       slot_(std::exchange(other.slot_, nullptr)),
       stream_(other.stream_),
-      folded_(other.folded_) {}
+      size_(other.size_),
+      grid_(other.grid_) {}
+
+std::size_t Launch::finish(const Method& method, std::byte* out) const {
+  if (size_ > kLeafBytes) {
+    return method.finish(slot_->result, size_, grid_, out);
+  }
+  std::memcpy(out, slot_->result, size_);
+  return size_;
+}
 
 Launch::~Launch() {
   if (slot_ != nullptr && !forked()) {

@@ -1,11 +1,11 @@
-// One payload in a GPU's memory, being folded there (docs/SPEC.md, tree). Needs no GIL.
+// One payload in a GPU's memory, being folded there (docs/SPEC.md, tree) by whichever method. Needs no GIL.
 #pragma once
 
 #include <cstddef>
 #include <optional>
-#include <span>
 
 #include "devices/cuda/device.h"
+#include "devices/cuda/method.h"
 #include "identity/layout.h"
 
 namespace mmhash::cuda {
@@ -16,7 +16,8 @@ class Launch {
   // payload's memory must stay until done(). Nothing if there is no memory for buffers, or if the kernel
   // cannot gather the layout. Throws Unavailable if there is no kernel, and std::runtime_error while a graph
   // is being captured on the stream or if CUDA reports an error.
-  static std::optional<Launch> start(Device& device, const Payload& payload, Stream stream);
+  static std::optional<Launch> start(Device& device, const Method& method, const Payload& payload,
+                                     Stream stream);
 
   Launch(Launch&& other) noexcept;
   Launch& operator=(Launch&&) = delete;
@@ -28,19 +29,20 @@ class Launch {
   // Blocks until done(). Throws std::runtime_error if CUDA reports an error, be it of an earlier kernel.
   void wait();
 
-  // At most kLeafBytes, once done().
-  std::span<const std::byte> folded() const { return {reinterpret_cast<std::byte*>(slot_->result), folded_}; }
+  // Writes tree(payload), at most kLeafBytes, and returns its length, once done(); by the method of start().
+  std::size_t finish(const Method& method, std::byte* out) const;
 
   Stream stream() const { return stream_; }
 
  private:
-  Launch(Device& device, Slot* slot, Stream stream, std::size_t folded)
-      : device_(&device), slot_(slot), stream_(stream), folded_(folded) {}
+  Launch(Device& device, Slot* slot, Stream stream, std::size_t size, const Grid& grid)
+      : device_(&device), slot_(slot), stream_(stream), size_(size), grid_(grid) {}
 
   Device* device_;
   Slot* slot_;
   Stream stream_;
-  std::size_t folded_;
+  std::size_t size_;  // of the payload
+  Grid grid_;
 };
 
 }  // namespace mmhash::cuda

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "check.h"
-#include "devices/cuda/leaves.cu"
 #include "devices/cuda/strided.h"
+#include "devices/cuda/xxh3/leaves.cu"
 #include "identity/tree.h"
 
 using namespace mmhash;
@@ -41,13 +41,13 @@ Bytes fold_by_kernel(const std::byte* data, std::size_t size, const Strided* lay
   const auto blocks = static_cast<unsigned>((leaves + per_block - 1) / per_block);
   cuda_on_host::launch(blocks, static_cast<unsigned>(32 * warps), [&] {
     if (layout != nullptr) {
-      mmhash_strided(job, *layout);
+      mmhash_xxh3_strided(job, *layout);
     } else if (bools) {
-      mmhash_bools(job);
+      mmhash_xxh3_bools(job);
     } else if (reinterpret_cast<std::uintptr_t>(data) % 16 == 0) {
-      mmhash_aligned(job);
+      mmhash_xxh3_aligned(job);
     } else {
-      mmhash_unaligned(job);
+      mmhash_xxh3_unaligned(job);
     }
   });
   CHECK(ready == 7, "%zu bytes: nothing was published", size);

@@ -6,11 +6,13 @@
 // when the launch is over, so that nothing needs to be cleared between launches. A block arrives once, for
 // all of its leaves: arriving takes 2 us, in which its warps load nothing, and arrivals at one group queue
 // up. (537 MB on an H100: 228 us with one arrival a leaf, 175 us with none at all.)
-#include "gather.cuh"
-#include "job.h"
-#include "sources.cuh"
-#include "staged.cuh"
-#include "xxh3.cuh"
+#include "devices/cuda/gather.cuh"
+#include "devices/cuda/handover.cuh"
+#include "devices/cuda/job.h"
+#include "devices/cuda/sources.cuh"
+#include "devices/cuda/xxh3/grid.h"
+#include "devices/cuda/xxh3/leaf.cuh"
+#include "devices/cuda/xxh3/staged.cuh"
 
 namespace mmhash::cuda {
 
@@ -18,20 +20,6 @@ namespace mmhash::cuda {
 __device__ inline void store(u8* digest, u64 half, u32 lane) {
   if (lane == 0 || lane == 4) {
     reinterpret_cast<u64*>(digest)[lane == 0 ? 1 : 0] = swapped64(half);
-  }
-}
-
-// Hands the folded payload to the host, which waits for the ticket.
-__device__ inline void publish(const Job& job, const u8* staged, u32 size, u32 lane) {
-  const auto* words = reinterpret_cast<const Pair*>(staged);
-#pragma unroll 4
-  for (u32 i = lane; 16 * i < size; i += 32) {  // the last word may be longer than what it holds
-    reinterpret_cast<Pair*>(job.result)[i] = words[i];
-  }
-  fence_with_host();
-  __syncwarp();
-  if (lane == 0) {
-    *static_cast<volatile u32*>(job.ready) = job.ticket;
   }
 }
 
@@ -128,11 +116,13 @@ __device__ inline void strided(const Job& job, const Strided& layout) {
   Place& place = places[threadIdx.x / 32];
   if (job.size <= kLeafBytes) {
     const u32 size = static_cast<u32>(job.size);
-    gather(job.data, layout, 0, size, place, staged, lane);
+    find_place(layout, 0, place, lane);
+    gather<4>(job.data, layout, place, Stretch{size}, size, staged, lane);
     return publish(job, staged, size, lane);
   }
   hash_leaves(job, staged, lane, [&](u64 leaf, u32 size) {
-    gather(job.data, layout, leaf * kLeafBytes, size, place, staged, lane);
+    find_place(layout, leaf * kLeafBytes / layout.unit, place, lane);
+    gather<4>(job.data, layout, place, Stretch{size}, size, staged, lane);
     return hash_staged(staged, size, lane);
   });
 }
@@ -149,27 +139,29 @@ constexpr int kThreads = 32 * mmhash::cuda::kWarpsPerBlock;
 constexpr int kBlocks = mmhash::cuda::kBlocksPerProcessor;
 
 #if defined(MMHASH_KERNEL_aligned) || defined(MMHASH_KERNEL_all)
-extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) mmhash_aligned(const mmhash::cuda::Job job) {
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
+    mmhash_xxh3_aligned(const mmhash::cuda::Job job) {
   mmhash::cuda::contiguous<mmhash::cuda::Aligned>(job);
 }
 #endif
 
 #if defined(MMHASH_KERNEL_unaligned) || defined(MMHASH_KERNEL_all)
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
-    mmhash_unaligned(const mmhash::cuda::Job job) {
+    mmhash_xxh3_unaligned(const mmhash::cuda::Job job) {
   mmhash::cuda::contiguous<mmhash::cuda::Unaligned>(job);
 }
 #endif
 
 #if defined(MMHASH_KERNEL_bools) || defined(MMHASH_KERNEL_all)
-extern "C" __global__ void __launch_bounds__(kThreads, kBlocks) mmhash_bools(const mmhash::cuda::Job job) {
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
+    mmhash_xxh3_bools(const mmhash::cuda::Job job) {
   mmhash::cuda::contiguous<mmhash::cuda::Bools>(job);
 }
 #endif
 
 #if defined(MMHASH_KERNEL_strided) || defined(MMHASH_KERNEL_all)
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocks)
-    mmhash_strided(const mmhash::cuda::Job job, const mmhash::cuda::Strided layout) {
+    mmhash_xxh3_strided(const mmhash::cuda::Job job, const mmhash::cuda::Strided layout) {
   mmhash::cuda::strided(job, layout);
 }
 #endif

@@ -1,7 +1,7 @@
 // XXH3-128 of 1 to 240 bytes by one thread: what is left after the last whole leaf. Speed does not matter.
 #pragma once
 
-#include "xxh3.cuh"
+#include "devices/cuda/xxh3/leaf.cuh"
 
 namespace mmhash::cuda {
 

@@ -3,38 +3,11 @@
 // Functions that are not inlined: little code, since NVRTC compiles it when the first tensor is hashed.
 #pragma once
 
-#include "sources.cuh"
-#include "xxh3.cuh"
-#include "xxh3_short.cuh"
+#include "devices/cuda/words.cuh"
+#include "devices/cuda/xxh3/leaf.cuh"
+#include "devices/cuda/xxh3/short.cuh"
 
 namespace mmhash::cuda {
-
-// Brings `size` bytes, at most a leaf, into the warp's shared memory.
-template <class Source>
-__device__ __noinline__ void stage(const Source& source, u32 size, u8* staged, u32 lane) {
-  auto* words = reinterpret_cast<Pair*>(staged) + lane;
-  const u32 behind = source.behind();
-  const u32 whole = size > behind ? (size - behind) / 16 : 0;  // words that can be read with what is behind
-  Pair loaded[16];
-  __syncwarp();
-#pragma unroll
-  for (u32 k = 0; k < 16; ++k) {  // all loads first: one latency, not 16
-    if (32 * k + lane < whole) {
-      loaded[k] = source(512 * k + 16 * lane);
-    }
-  }
-#pragma unroll
-  for (u32 k = 0; k < 16; ++k) {
-    if (32 * k + lane < whole) {
-      words[32 * k] = loaded[k];
-    }
-  }
-  const u32 at = 16 * whole + lane;
-  if (at < size) {  // fewer bytes than lanes
-    staged[at] = source.byte(at);
-  }
-  __syncwarp();
-}
 
 // 16 bytes at any address of shared memory.
 __device__ inline Pair read_staged(const u8* from) {

@@ -8,16 +8,10 @@
 // stays in a lane.
 #pragma once
 
-#include "job.h"
-
-using u8 = unsigned char;
-using u16 = unsigned short;
-using u32 = unsigned int;
-using u64 = unsigned long long;
+#include "devices/cuda/job.h"
+#include "devices/cuda/words.cuh"
 
 namespace mmhash::cuda {
-
-constexpr u32 kAllLanes = 0xffffffffu;
 
 constexpr u64 kPrime32_1 = 0x9E3779B1u, kPrime32_2 = 0x85EBCA77u, kPrime32_3 = 0xC2B2AE3Du;
 constexpr u64 kPrime64_1 = 0x9E3779B185EBCA87u, kPrime64_2 = 0xC2B2AE3D27D4EB4Fu,
@@ -50,11 +44,6 @@ __device__ constexpr u64 secret_word(u32 at) {
 
 template <u32 kAt>
 constexpr u64 kSecret = secret_word(kAt);
-
-// 16 bytes of input or of the secret, or two neighbouring accumulators.
-struct alignas(16) Pair {
-  u64 even, odd;
-};
 
 // What each lane needs of the secret and of the first accumulators: lanes of one column (lane % 4) have the
 // same pair of accumulators, those of one row (lane / 4) the same stripes. From global memory, 512
