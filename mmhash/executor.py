@@ -63,6 +63,10 @@ class HashExecutor:
     >>> executor.submit("request 2", item)
     Traceback (most recent call last):
     RuntimeError: submit: this HashExecutor was shut down
+    >>> with mmhash.HashExecutor(algorithm="sha256", key=bytes(32)) as executor:
+    ...     item = mmhash.MultimodalDataItem(modality="IMAGE", feature=b"pixels")
+    ...     executor.submit("request 3", item).result() == [item.hash], len(item.identity)
+    (True, 32)
     """
 
     def __init__(

@@ -41,7 +41,13 @@ class LazyHash:
     copying read, too); and a copy that is given another feature forgets a hash that was computed
     of the old one, as if by None, so that parts of a bundle may be made by `copy.copy`.
 
-    `item.pad_value` is `item.hash % 2**30`. `item.identity` is the 16 bytes of mmhash.identity(),
+    An item is hashed by its own algorithm and key (MultimodalDataItem takes them, and HashExecutor
+    has them for items without), or those of its class, which come after the bases as in `class
+    Item(mmhash.LazyHash, algorithm="blake3", key=...)` and which subclasses inherit, or those that
+    mmhash.configure() has set when it is hashed. `copy` and `deepcopy` keep an item's own; pickle
+    leaves them out, and no key is ever in a pickle.
+
+    `item.pad_value` is `item.hash % 2**30`. `item.identity` is mmhash.identity(), 16 or 32 bytes,
     which an overriding hash does not change. `repr`, `==`, `dataclasses.asdict` and
     `dataclasses.replace` hash nothing, and `replace` makes an item that is unresolved again.
 
@@ -53,13 +59,20 @@ class LazyHash:
     ValueError where there is nothing to hash, RuntimeError in place of an AttributeError, which
     Python would take for a missing attribute.
 
+    A computed hash travels with the name of its algorithm and the id of its key. Where it is first
+    read it is used, if that item would be hashed by the same there; if not, the item is hashed
+    again. Where that cannot be, because nothing is left to hash or what is there has no identity (a
+    handle of a transport), it is used unchecked. An item that is only passed on keeps what it came
+    with. `mmhash.info()["carried"]` counts all three, and the latter two are logged as a warning by
+    the logger "mmhash", once for each pair of algorithms and keys: configure all processes alike.
+
     **A hash that came with a pickle, or was assigned, is trusted:** it is not compared with the
     feature. Whoever can send an engine such items can give one image the cache entry of another.
     Let only processes that you trust do so (they can run code through pickle anyway), and never
     take a hash from a client's request.
 
     A class must not have fields called `hash`, `pad_value` or `identity`: TypeError when it is
-    defined.
+    defined, and for its algorithm and key what mmhash.identity() raises.
 
     >>> class Item(mmhash.LazyHash):
     ...     def __init__(self, feature=None, precomputed_embeddings=None):
@@ -69,6 +82,10 @@ class LazyHash:
     (False, True, True)
     >>> item.feature = None
     >>> item.hash == mmhash.hash_feature(b"pixels")
+    True
+    >>> class Keyed(Item, algorithm="blake3", key=bytes(32)):
+    ...     pass
+    >>> Keyed(b"pixels").identity == mmhash.identity(b"pixels", algorithm="blake3", key=bytes(32))
     True
     >>> item.hash = -1
     Traceback (most recent call last):
