@@ -11,7 +11,7 @@ STATE = "_mmhash_state"
 STATE_VERSION = 3
 HASH_MASK = 2**64 - 1
 
-Maker = tuple[str, "str | None"]  # the algorithm's name and the id of its key, or None without one
+Maker = tuple[str, str | None]  # the algorithm's name and the id of its key, or None without one
 
 
 class Known(NamedTuple):

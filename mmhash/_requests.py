@@ -121,8 +121,10 @@ def resolved_by(item: Any, by: ItemAlgorithm | None) -> int:
     """`item.resolve()`. ValueError if it adopted that, and was hashed by another before."""
     if by is None or item._algorithm() is not by:
         return int(item.resolve())
+    came = item._state().cells.get("carried")
     known = item._known()
-    if known.maker in (None, by.maker) or not item._parts():
+    # One that came, and was kept because nothing can be hashed here, was counted and told.
+    if known.maker in (None, by.maker) or known is came or not item._parts():
         return int(known.number)
     raise ValueError(
         f"hash: expected an item that was not hashed yet, or by {described(by.maker)} as this "

@@ -49,7 +49,8 @@ class LazyHash:
 
     `item.pad_value` is `item.hash % 2**30`. `item.identity` is mmhash.identity(), 16 or 32 bytes,
     which an overriding hash does not change. `repr`, `==`, `dataclasses.asdict` and
-    `dataclasses.replace` hash nothing, and `replace` makes an item that is unresolved again.
+    `dataclasses.replace` hash nothing, and `replace` makes an item that is unresolved again and has
+    no algorithm of its own.
 
     Any thread may read and assign; two that read at once hash once. There is no lock: finalizers
     and signal handlers may do so too, an exception of theirs leaves nothing behind, and what they
@@ -220,7 +221,7 @@ class LazyHash:
         if state is None:
             state = self.__dict__.setdefault(STATE, HashState())
         if type(state) is not HashState:
-            state = arrived(state)  # raises
+            state = arrived(state)
         return state
 
     def _known(self) -> Known:

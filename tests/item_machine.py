@@ -23,7 +23,7 @@ import torch
 
 import mmhash
 
-Chosen = tuple[str, "bytes | None"]
+Chosen = tuple[str, bytes | None]
 
 KEYS = (bytes(range(32)), bytes(reversed(range(32))), bytes(range(1, 33)))
 KEYED: list[Chosen] = [(name, key) for name in ("blake3", "sha256") for key in KEYS]

@@ -27,7 +27,7 @@ ALGORITHMS: list[tuple[str, bytes | None]] = [
     ("sha256", None),
     ("sha256", OTHER_KEY),
 ]
-Chosen = tuple[str, "bytes | None"]
+Chosen = tuple[str, bytes | None]
 
 
 class Plain(mmhash.LazyHash):
@@ -422,6 +422,18 @@ def test_an_executor_does_not_pass_another_algorithms_hash_for_its_own() -> None
         message = "hash: expected an item that was not hashed yet, or by blake3 .* xxh3 without"
         with pytest.raises(ValueError, match=message):
             executor.submit(2, early).result(30)
+
+
+def test_an_executor_takes_what_came_and_cannot_be_hashed() -> None:
+    original = item(by=("sha256", None))
+    original.resolve()
+    right_number = original.hash
+    for left in (None, {"a handle"}):
+        original.feature = left
+        received = sent(original)
+        with mmhash.HashExecutor(algorithm="blake3") as executor:
+            hashed = counted(lambda: executor.submit(1, received).result(30))  # noqa: B023
+        assert hashed == ([right_number], {"kept_unchecked": 1})
 
 
 def test_an_executor_knows_what_came() -> None:
