@@ -227,7 +227,10 @@ class LazyHash:
     def _known(self) -> Known:
         """The hash and where it is from, computed now unless it is known."""
         state = self._state()
-        known = state.cells["result"] if self._is_settled(state) else self._known_in(state)
+        if "carried" in state.cells and self._is_settled(state):
+            known: Known = state.cells["result"]
+        else:
+            known = self._known_in(state)
         now = self.__dict__.get(STATE)
         if now is not state and type(now) is HashState and "result" in now.cells:
             known = now.cells["result"]  # assigned meanwhile
@@ -272,9 +275,11 @@ class LazyHash:
                 "hash before both are released, or assign it"
             )
         try:
-            identity = profiling.hash_with(
-                _core.identity, self._whole(parts), algorithm=by.algorithm
-            )
+            value, algorithm = self._whole(parts), by.algorithm
+            if profiling.is_active():
+                identity = profiling.hash_with(_core.identity, value, algorithm=algorithm)
+            else:
+                identity = _core.identity(value, algorithm=algorithm)
         except AttributeError as error:
             # `item.hash` would look like a missing attribute, and ask the class's __getattr__.
             source = next(parts[name] for name in HASHED if name in parts)

@@ -146,7 +146,10 @@ def is_active() -> bool:
 
 
 def hash_with(function: Callable[..., R], value: Any, **keywords: Any) -> R:
-    """`function(value, **keywords)`, counted as one hash."""
+    """`function(value, **keywords)`, counted as one hash. Ask is_active() first where time counts.
+
+    (Keywords that are passed on cost as much as the hash of something small.)
+    """
     found = _active.get()
     if not found:
         return function(value, **keywords)
