@@ -58,7 +58,9 @@ class MultimodalInputs:
         Traceback (most recent call last):
         ValueError: mm_items[0]: feature and precomputed_embeddings: expected one of them, ...
         """
-        own = opened(OwnAlgorithm, algorithm, key)
+        own = None
+        if algorithm is not None or key is not None:
+            own = opened(OwnAlgorithm, algorithm, key)
         if profiling.is_active():
             return profiling.construct_with(
                 lambda given: cls._from_dict(given, own), fields, requests=1, items=_count(fields)

@@ -196,7 +196,9 @@ class MultimodalDataItem(LazyHash):
 
         Raises TypeError for what is no dict of str, and what the class and validate() raise.
         """
-        own = opened(OwnAlgorithm, algorithm, key)
+        own = None
+        if algorithm is not None or key is not None:
+            own = opened(OwnAlgorithm, algorithm, key)
         if profiling.is_active():
             return profiling.construct_with(lambda given: cls._from_dict(given, own), fields)
         return cls._from_dict(fields, own)
