@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmhash import _info
+from mmhash._counters import Counters
 from mmhash._version import __version__
 from mmhash.engines.algorithm import Choice, chosen
-from mmhash.engines.engine import Counters, Engine, Replaced, UnsupportedEngineError
+from mmhash.engines.engine import Engine, Replaced, UnsupportedEngineError
 from mmhash.engines.patches import Patches
 
 SWITCH = "MMHASH_ENGINES"

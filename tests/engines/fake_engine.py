@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from mmhash import _core
-from mmhash.engines.engine import Counters, Engine, Replaced, UnsupportedEngineError
+from mmhash._counters import Counters
+from mmhash.engines.engine import Engine, Replaced, UnsupportedEngineError
 from mmhash.engines.patches import Patches
 
 

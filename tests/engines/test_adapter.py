@@ -16,10 +16,10 @@ import pytest
 from fake_engine import FakeEngine, UnsupportedFakeError
 
 import mmhash
+from mmhash._counters import Counters
 from mmhash.engines import adapter as adapters
 from mmhash.engines import patches as patches_module
 from mmhash.engines.adapter import Adapter, Installation, enabled, log_or_print
-from mmhash.engines.engine import Counters
 
 
 @pytest.fixture

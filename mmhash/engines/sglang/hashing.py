@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmhash import _core, profiling
+from mmhash._counters import Counters
 from mmhash._nested import Place, replaced
-from mmhash.engines.engine import Counters
 from mmhash.engines.sglang.identities import DIGEST_BYTES, Hash
 from mmhash.engines.sglang.probe import Probe
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmhash import _core
+from mmhash._counters import Counters
 from mmhash.engines.adapter import Adapter, Installation
-from mmhash.engines.engine import Counters, Engine, Replaced
+from mmhash.engines.engine import Engine, Replaced
 from mmhash.engines.patches import Patches
 from mmhash.engines.vllm import probe as probes
 from mmhash.engines.vllm.values import Values
