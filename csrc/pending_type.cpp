@@ -21,7 +21,12 @@ PendingIdentity& pending_of(PyObject* self) {
 }
 
 PyObject* done(PyObject* self, PyObject*) {
-  return PyBool_FromLong(pending_of(self).done());
+  try {
+    return PyBool_FromLong(pending_of(self).done());
+  } catch (...) {  // in a forked child
+    set_python_error();
+  }
+  return nullptr;
 }
 
 PyObject* result(PyObject* self, PyObject*) {

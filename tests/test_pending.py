@@ -101,6 +101,28 @@ def test_many_at_once() -> None:
 
 
 @pytest.mark.cuda
+def test_in_a_forked_child() -> None:
+    """Where nothing of the GPU may be touched, both methods say so."""
+    script = """
+import os, torch, mmhash
+pending = mmhash.identity_async(torch.ones(1 << 20, device="cuda"))
+pending.result()
+pending = mmhash.identity_async(torch.ones(1 << 20, device="cuda"))
+child = os.fork()
+if child == 0:
+    told = 0
+    for method in (pending.done, pending.result):
+        try:
+            method()
+        except RuntimeError as error:
+            told += "before fork()" in str(error)
+    os._exit(told)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), pending.result() is not None)
+"""
+    assert python_output(script).split() == ["2", "True"]
+
+
+@pytest.mark.cuda
 def test_the_tensor_may_be_dropped() -> None:
     """Its memory is not handed out again while it is read, not even on another stream."""
     side = torch.cuda.Stream()
