@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -144,3 +145,27 @@ def test_the_way_of_devices_on_the_cpu(view: Any) -> None:
 def test_unknown_algorithm() -> None:
     with pytest.raises(ValueError, match="expected one of 'xxh3', 'blake3', 'sha256', found 'md5'"):
         _core.identity_from_pieces("uint8", (1,), [b"a"], "md5")
+
+
+def test_python_code_that_hashes_while_a_piece_is_hashed() -> None:
+    """As a finalizer may, or a package that is written in Python."""
+    data = b"\2" * 50_000  # true, though not 1: so each is copied before it is hashed
+    other = torch.zeros(50_000, 2, dtype=torch.uint8)[:, 0]
+
+    class Hashing:
+        def __init__(self, first: bytes = b"") -> None:
+            self.inner = hashlib.sha256(first)
+
+        def update(self, more: Any) -> None:
+            mmhash.identity(other, cache=False)
+            self.inner.update(more)
+
+        def digest(self) -> bytes:
+            return self.inner.digest()
+
+    hashing = _core.PackageAlgorithm(
+        "test", key=None, key_id=None, new_hash=Hashing, new_parallel_hash=None, parallel_bytes=0
+    )
+    found = _core.identity_from_pieces("bool", (50_000,), [memoryview(data)], hashing)
+    array = np.frombuffer(data, np.uint8) != 0
+    assert found == reference.identity(array, "sha256", None)

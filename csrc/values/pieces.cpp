@@ -26,9 +26,18 @@ void update_with(Fold& fold, bool needs_gil, const Dtype& dtype, const TensorVie
   const bool boolean = dtype.element_class == ElementClass::Bool;
   const Payload payload =
       boolean ? Payload(view.data, dtype, extent, stride, {}) : Payload(view.data, view.bytes());
-  std::byte* block = payload.verbatim() ? nullptr : scratch();
-  if (block == nullptr && !payload.verbatim()) {
-    throw std::bad_alloc();
+  std::unique_ptr<std::byte[]> own;
+  std::byte* block = nullptr;
+  if (!payload.verbatim() && needs_gil) {
+    // Reentrancy: not the thread's block, because Python code that runs within update(), such as a finalizer,
+    // may hash what is gathered through that.
+    own = std::make_unique_for_overwrite<std::byte[]>(kScratchBytes);
+    block = own.get();
+  } else if (!payload.verbatim()) {
+    block = scratch();
+    if (block == nullptr) {
+      throw std::bad_alloc();
+    }
   }
   const std::size_t most = payload.verbatim() ? kPieceBytes : kScratchBytes;
   std::size_t begin = 0;
