@@ -165,6 +165,8 @@ def test_destinations_that_do_not_fit() -> None:
         mmhash.copy(bytearray(4), b"bytes")
     with pytest.raises(BufferError):
         mmhash.copy(bytes(5), b"bytes")
+    with pytest.raises(ValueError, match="read-only"):
+        mmhash.copy(np.frombuffer(bytes(5), np.uint8), b"bytes")
     with pytest.raises(TypeError):
         mmhash.copy("bytes", b"bytes")
     with pytest.raises(ValueError, match="expected a contiguous tensor"):
@@ -203,6 +205,32 @@ def test_a_released_storage() -> None:
         mmhash.copy(bytearray(20_000), tensor)
     with pytest.raises(TypeError, match="expected a tensor"):
         mmhash.copy(tensor, bytes(20_000))
+
+
+def test_what_was_written_before_it_failed_is_forgotten() -> None:
+    """Of memory that others have hashed in between."""
+    mmhash.cache_resize(16)
+    destination, source = torch.zeros(30 << 20, dtype=torch.uint8), bytes([1]) * (30 << 20)
+
+    class Failing:
+        pieces = 0
+
+        def update(self, data: Any) -> None:
+            self.pieces += 1
+            if self.pieces == 2:
+                mmhash.identity(destination)
+            if self.pieces == 3:
+                raise MemoryError("no more")
+
+        def digest(self) -> bytes:
+            return bytes(32)
+
+    failing = _core.PackageAlgorithm(
+        "test", key=None, key_id=None, new_hash=Failing, new_parallel_hash=None, parallel_bytes=0
+    )
+    with pytest.raises(MemoryError, match="no more"):
+        mmhash.copy(destination, source, algorithm=failing)
+    assert mmhash.identity(destination) == mmhash.identity(destination, cache=False)
 
 
 def test_a_package_that_fails_between_two_pieces(fd: int) -> None:

@@ -169,9 +169,10 @@ Digest write_value(const Algorithm& algorithm, int descriptor, std::int64_t offs
         "fd: expected a file that was not opened for appending (O_APPEND, mode 'a'), as Linux then ignores "
         "the offset; open it in mode 'r+b' or 'wb'");
   }
+  const int unusable = flags < 0 ? errno : 0;
   const auto fold = algorithm.start_fold(view.bytes());
   FileSink sink(descriptor, offset);
-  if (const int failed = flags < 0 ? errno : pass(algorithm, view.payload(), *fold, sink)) {
+  if (const int failed = unusable != 0 ? unusable : pass(algorithm, view.payload(), *fold, sink)) {
     errno = failed;
     PyErr_SetFromErrno(PyExc_OSError);
     throw py::error_already_set();
@@ -210,8 +211,13 @@ Digest copy_value(const Algorithm& algorithm, py::handle destination, py::handle
   forget(destination);
   const auto fold = algorithm.start_fold(view.bytes());
   MemorySink sink(static_cast<std::byte*>(const_cast<void*>(target.data)));
-  pass(algorithm, view.payload(), *fold, sink);
-  forget(destination);  // also what others have hashed of it meanwhile
+  try {
+    pass(algorithm, view.payload(), *fold, sink);
+  } catch (...) {
+    forget(destination);
+    throw;
+  }
+  forget(destination);  // also what others have hashed of it meanwhile, wherever this ended
   return digest_of(algorithm, view, is_tensor, *fold);
 }
 
