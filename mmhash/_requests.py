@@ -113,8 +113,9 @@ def adopt(items: list[Any], own: OwnAlgorithm) -> None:
                 f"algorithm, found a {type(item).__qualname__}"
             )
     for item in items:
-        if item._of_class is None:
-            item.__dict__.setdefault(OWN, own)
+        # None: left out of a pickle, and put there by a __setstate__ of the class's own.
+        if item._of_class is None and item.__dict__.setdefault(OWN, own) is None:
+            item.__dict__[OWN] = own
 
 
 def resolved_by(item: Any, by: ItemAlgorithm | None) -> int:

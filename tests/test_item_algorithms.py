@@ -445,3 +445,15 @@ def test_an_executor_knows_what_came() -> None:
     with mmhash.HashExecutor(algorithm="blake3", key=OTHER_KEY) as executor:
         hashed = counted(lambda: executor.submit(1, pickle.loads(data)).result(30))
         assert hashed == ([right(PIXELS, ("blake3", OTHER_KEY))[1]], {"recomputed": 1})
+
+
+def test_an_executor_has_an_algorithm_for_items_with_a_setstate_of_their_own() -> None:
+    """Which keeps the empty place of an algorithm that was left out of the pickle."""
+    original = OwnSetstate(PIXELS)
+    with mmhash.HashExecutor(algorithm="blake3") as executor:
+        executor.submit(1, original).result(30)
+    received = sent(original)
+    by: Chosen = ("sha256", KEY)
+    with mmhash.HashExecutor(algorithm=by[0], key=by[1]) as executor:
+        assert executor.submit(1, received).result(30) == [right(PIXELS, by)[1]]
+    assert read(received) == right(PIXELS, by)
