@@ -22,7 +22,7 @@ def configure(
     `algorithm` is "xxh3" (the default; not cryptographic), "blake3" or "sha256". `key`, 32 bytes,
     or `key_file`, which holds them, makes a keyed hash (BLAKE3's keyed mode, HMAC-SHA-256): who
     does not know the key cannot compute an identity. A file is refused if others could read it: it
-    must be its user's alone (mode 0600 or less), or if it is root's may be its group's too (0640).
+    must be this user's alone (mode 0600 or less), or root's and at most its group's too (0640).
 
     To be called before anything is hashed: what was hashed earlier keeps its hash, and none of it
     is found under the new algorithm. Each process of a server needs the same; MMHASH_ALGORITHM and
@@ -83,7 +83,7 @@ def read_key_file(path: str | os.PathLike[str]) -> bytes:
     """The 32 bytes in a file. OSError, or ValueError for another length and for what others read.
 
     The rule is PostgreSQL's for private keys: secrets that an orchestrator mounts are often root's
-    and readable for a group.
+    and readable for a group; what is another user's is known to that user.
     """
     # Not blocking: a FIFO without a writer would wait for ever.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -91,6 +91,11 @@ def read_key_file(path: str | os.PathLike[str]) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{_named(path)}: expected a regular file, found another kind")
+        if os.name == "posix" and status.st_uid not in (0, os.geteuid()):
+            raise ValueError(
+                f"{_named(path)}: expected a file of this process's user ({os.geteuid()}) or of "
+                f"root, found one of user {status.st_uid}, who can read it: make it yours by chown"
+            )
         allowed = 0o640 if status.st_uid == 0 else 0o600
         mode = stat.S_IMODE(status.st_mode)
         if os.name == "posix" and mode & 0o777 & ~allowed & ~0o100:

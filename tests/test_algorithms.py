@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -243,6 +245,20 @@ def test_key_files_that_are_refused(
     key_file.write_bytes(content)
     key_file.chmod(mode)
     with pytest.raises(ValueError, match=message):
+        mmhash.configure("blake3", key_file=key_file)
+
+
+def test_a_key_file_of_another_user(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who can read it, and write another."""
+    fstat = os.fstat
+
+    def of_another_user(descriptor: int) -> os.stat_result:
+        fields = list(fstat(descriptor))[:10]
+        fields[stat.ST_UID] = os.geteuid() + 1
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "fstat", of_another_user)
+    with pytest.raises(ValueError, match=r"expected a file of this process's user .* or of root"):
         mmhash.configure("blake3", key_file=key_file)
 
 
