@@ -114,8 +114,9 @@ How many threads one call of identity() or hash_feature() may use, the calling o
 
 For the whole process, from the next call on; any thread may set it. The pool grows when it is first needed
 and its threads stay. Calls that run at the same time do not share the pool: one has it, the others hash on
-their own thread and never wait. The default is the number of CPUs that the process may use, at most 4,
-or the environment variable MMHASH_NUM_THREADS.
+their own thread and never wait. With blake3 each call has threads of its own, which end with it, and sha256 has
+none. The default is the number of CPUs that the process may use, at most 4, or the environment variable
+MMHASH_NUM_THREADS.
 
 Raises TypeError for anything but an int, and ValueError for a number out of range.
 
@@ -226,7 +227,8 @@ are those that write() writes. What the cache knows of it is forgotten, and a to
 is. Threads, GIL, cache and the arguments `algorithm` and `key` are those of write().
 
 Raises ValueError for a destination of another size, a strided one, and one whose memory overlaps the source's;
-BufferError for one that cannot be written; TypeError as write() does.
+BufferError, or what else the object itself raises (NumPy: ValueError), for one that cannot be written; TypeError
+as write() does.
 
 >>> memory = bytearray(6)
 >>> mmhash.copy(memory, b"pixels") == mmhash.identity(b"pixels"), memory

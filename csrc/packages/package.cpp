@@ -53,7 +53,9 @@ py::object checked(PyObject* result) {
 py::object copied(const void* head, std::size_t head_size, const void* data, std::size_t size) {
   py::object bytes = checked(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(head_size + size)));
   char* out = PyBytes_AS_STRING(bytes.ptr());
-  std::memcpy(out, head, head_size);
+  if (head_size > 0) {  // else `head` may be null, as of an empty piece
+    std::memcpy(out, head, head_size);
+  }
   if (size > 0) {
     std::memcpy(out + head_size, data, size);
   }
