@@ -4,7 +4,8 @@
 
 namespace mmhash {
 
-inline constexpr const char* kIdentityDoc = R"(identity($module, value, /, *, cache=True, algorithm=None, key=None)
+inline constexpr const char* kIdentityDoc =
+    R"(identity($module, value, /, *, cache=True, algorithm=None, key=None)
 --
 
 The identity of a value: a digest of what it is, wherever and however it is stored.
@@ -58,7 +59,8 @@ The format is frozen (docs/SPEC.md): XXH3-128 (https://xxhash.com) over leaves o
 BLAKE3 (https://github.com/BLAKE3-team/BLAKE3-specs) or SHA-256 (FIPS 180-4) over the payload and the same frame.
 )";
 
-inline constexpr const char* kHashFeatureDoc = R"(hash_feature($module, feature, /, *, cache=True, algorithm=None, key=None)
+inline constexpr const char* kHashFeatureDoc =
+    R"(hash_feature($module, feature, /, *, cache=True, algorithm=None, key=None)
 --
 
 The first 64 bits of identity(feature), as a non-negative int.
@@ -167,7 +169,8 @@ Raises RuntimeError if CUDA reports an error, be it of an earlier kernel, or in 
 True
 )";
 
-inline constexpr const char* kIdentityAsyncDoc = R"(identity_async($module, value, /, *, algorithm=None, key=None)
+inline constexpr const char* kIdentityAsyncDoc =
+    R"(identity_async($module, value, /, *, algorithm=None, key=None)
 --
 
 Starts computing identity(value, algorithm=algorithm, key=key) and returns a PendingIdentity, whose result() is it.

@@ -16,10 +16,10 @@ struct Extent {
 };
 
 struct CacheKey {
-  std::uint64_t owner = 0;               // address of the object that the memory lives and dies with
-  std::uint64_t data = 0;                // address of the first element
-  Xxh3Digest layout{};                   // XXH3-128 of dtype, lazy bits, shape and strides
-  std::uint64_t algorithm = 0;           // Algorithm::serial of what made the digest
+  std::uint64_t owner = 0;      // address of the object that the memory lives and dies with
+  std::uint64_t data = 0;       // address of the first element
+  Xxh3Digest layout{};          // XXH3-128 of dtype, lazy bits, shape and strides
+  std::uint64_t algorithm = 0;  // Algorithm::serial of what made the digest
   bool operator==(const CacheKey&) const = default;
 };
 

@@ -12,7 +12,8 @@ py::object function(const char* name) {
 }  // namespace
 
 Digest copied_identity(const py::object& tensor, const Algorithm& algorithm) {
-  const std::string bytes = py::cast<py::bytes>(function("identity")(tensor, py::cast(&algorithm, py::return_value_policy::reference)));
+  const std::string bytes = py::cast<py::bytes>(
+      function("identity")(tensor, py::cast(&algorithm, py::return_value_policy::reference)));
   Digest digest{};
   std::copy_n(bytes.begin(), algorithm.digest_bytes, digest.begin());
   return digest;
