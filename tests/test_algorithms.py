@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import os
 import stat
@@ -159,6 +160,16 @@ def test_no_error_shows_the_key() -> None:
         mmhash.identity(1, algorithm="blake3", key=secret)
     assert "anybody" not in str(caught.value)
     assert "anybody" not in repr(algorithms.opened("blake3", secret[:32]))
+
+
+def test_a_name_may_be_the_member_of_an_enum() -> None:
+    class Named(str, enum.Enum):
+        BLAKE3 = "blake3"
+
+    algorithms._open.cache_clear()
+    for key in (None, KEY):
+        found = mmhash.identity(b"pixels", algorithm=Named.BLAKE3, key=key)
+        assert found == expected(b"pixels", "blake3", key)
 
 
 def test_any_buffer_is_a_key() -> None:

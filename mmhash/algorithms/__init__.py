@@ -26,14 +26,15 @@ def opened(algorithm: object, key: object = None) -> _core.Algorithm:
         raise TypeError(f"algorithm: expected one of {_listed()} or None, found a {found}")
     if algorithm not in NAMES:
         raise ValueError(f"algorithm: expected one of {_listed()}, found {algorithm!r}")
+    name = NAMES[NAMES.index(algorithm)]  # as a plain str: an Enum's member is formatted otherwise
     if key is None:
-        return _open(algorithm, None)
-    if algorithm == "xxh3":
+        return _open(name, None)
+    if name == "xxh3":
         raise ValueError(
             "key: expected None with algorithm 'xxh3', found one: no secret makes XXH3 safe from "
             "whoever chooses the content; use 'blake3' or 'sha256'"
         )
-    return _open(algorithm, checked_key(key))
+    return _open(name, checked_key(key))
 
 
 def checked_key(key: object) -> bytes:
