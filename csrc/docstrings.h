@@ -154,6 +154,8 @@ inline constexpr const char* kDoneDoc = R"(done($self, /)
 
 True if result() will not wait. Neither blocks nor asks the driver: a hash on the GPU reports by itself.
 
+Raises RuntimeError in a forked child, for a hash that was started on the GPU before.
+
 >>> mmhash.identity_async(b"pixels").done()
 True
 )";
