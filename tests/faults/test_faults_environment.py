@@ -14,7 +14,9 @@ import mmhash
 # What reads each of them, besides the values that are fine; and what its message must offer.
 IMPORT = "import mmhash"
 ENGINES = "from mmhash.engines.adapter import enabled; enabled()"
-VLLM = "from mmhash.engines.vllm import plugin; plugin()"
+# What plugins ask before they look for their engine; whatever is wrong then ends the server.
+VLLM = "from mmhash.engines.vllm.engine import _adapter; _adapter.is_wanted()"
+SGLANG = "from mmhash.engines.sglang.engine import is_wanted; is_wanted()"
 NUMBERS = ("0", "1", "7", " 3 ", "1_0", "\u0663")  # of which int() makes some
 READS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "MMHASH_ISA": (IMPORT, (), "scalar"),
@@ -24,6 +26,7 @@ READS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "MMHASH_KEY_FILE": (IMPORT, (), ""),
     "MMHASH_ENGINES": (ENGINES, ("ON", "Off"), "on or off"),
     "MMHASH_VLLM_ALGORITHM": (VLLM, (), "xxh3"),
+    "MMHASH_SGLANG_ALGORITHM": (SGLANG, (), "xxh3"),
 }
 NONSENSE = (
     *NUMBERS,
@@ -92,11 +95,14 @@ def outcomes(
 
 
 def assert_refused(name: str, value: str, raised: tuple[str, str] | None, valid: str) -> None:
-    """ValueError that says which variable, what it holds and what is valid."""
+    """An error that says which variable, what it holds and what is valid."""
     assert raised is not None, f"{name}={value!r:.50} was accepted"
     kind, message = raised
-    assert kind == "ValueError", f"{name}={value!r:.50}: {kind}: {message}"
-    assert message.startswith("environment variable ")
+    in_server = READS[name][0] in (VLLM, SGLANG)
+    expected = "SystemExit" if in_server else "ValueError"
+    assert kind == expected, f"{name}={value!r:.50}: {kind}: {message}"
+    begin = r"mmhash in (vLLM|SGLang): " if in_server else ""
+    assert re.match(begin + "environment variable ", message)
     assert name in message
     assert repr(value) in message or value in message
     assert valid in message
