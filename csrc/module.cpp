@@ -217,6 +217,8 @@ PYBIND11_MODULE(bindings, m) {
   m.def("tensor_intake", &torch_intake);
   m.def("set_tensor_intake", [](py::handle name) { set_torch_intake(name_text("a tensor intake", name)); });
   m.def("set_device_path", [](py::handle name) { set_device_path(name_text("a device path", name)); });
+  m.def("warm_up_cuda",
+        [](int index, const Algorithm& algorithm) { warm_up({Device::Type::Cuda, index}, algorithm); });
   m.def("cache_stats", &cache_stats);
   m.def("cache_clear", &cache_clear);
   m.def("cache_resize", &cache_resize);

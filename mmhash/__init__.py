@@ -34,6 +34,7 @@ from mmhash._info import info
 from mmhash._version import __version__
 from mmhash.cache import CacheInfo, cache_clear, cache_info, cache_resize, forget, freeze
 from mmhash.configuration import configure
+from mmhash.warming import warm_up
 
 if typing.TYPE_CHECKING:
     from mmhash.executor import HashExecutor
@@ -66,6 +67,7 @@ __all__ = [
     "info",
     "profile",
     "set_num_threads",
+    "warm_up",
     "write",
     "xxh3_64",
     "xxh3_128",

@@ -28,15 +28,22 @@ def identity(tensor: torch.Tensor, algorithm: _core.Algorithm = _core.XXH3) -> b
 
     Enqueues its copies on the tensor's current stream and waits for that stream only. At most two
     pieces of PIECE_BYTES are in flight, and a strided tensor is made contiguous on the device a
-    piece at a time.
+    piece at a time. If the device has no memory left for that, the memory that the tensor spans is
+    copied to the host as it lies, all at once.
 
     Raises RuntimeError while a CUDA graph is being captured: the digest would have to wait for work
     that does not run.
     """
+    import torch
+
     tensor = tensor.detach()
     dtype = str(tensor.dtype).removeprefix("torch.")
     copied = _pinned_pieces(tensor) if tensor.is_cuda else _pageable_pieces(tensor)
-    return _core.identity_from_pieces(dtype, tuple(tensor.shape), copied, algorithm)
+    try:
+        return _core.identity_from_pieces(dtype, tuple(tensor.shape), copied, algorithm)
+    except torch.cuda.OutOfMemoryError:
+        pass  # outside of this block the traceback, and the pieces it holds, are gone
+    return _core.identity(on_host(tensor), cache=False, algorithm=algorithm)
 
 
 def pieces(tensor: torch.Tensor, piece_bytes: int = PIECE_BYTES) -> Iterator[torch.Tensor]:
@@ -57,6 +64,27 @@ def pieces(tensor: torch.Tensor, piece_bytes: int = PIECE_BYTES) -> Iterator[tor
             yield from pieces(part[0] if row_bytes > piece_bytes else part, piece_bytes)
 
 
+def on_host(tensor: torch.Tensor) -> torch.Tensor:
+    """The same view of a copy of the memory that it spans, taking none of the device's."""
+    import torch
+
+    raw = _raw(tensor)
+    # Strides are never negative in torch: the first element has the lowest address.
+    last = sum((n - 1) * step for n, step in zip(raw.shape, raw.stride(), strict=True))
+    span = raw.as_strided((last + 1,), (1,))
+    host = torch.empty(last + 1, dtype=span.dtype).copy_(span).as_strided(raw.shape, raw.stride())
+    host = host.conj() if tensor.is_conj() else host
+    return torch._neg_view(host) if tensor.is_neg() else host
+
+
+def _raw(tensor: torch.Tensor) -> torch.Tensor:
+    """The memory as it stands: each of these calls toggles its lazy bit."""
+    import torch
+
+    raw = torch._neg_view(tensor) if tensor.is_neg() else tensor
+    return raw.conj() if tensor.is_conj() else raw
+
+
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:
     import torch
 
@@ -73,10 +101,7 @@ def _resolved(tensor: torch.Tensor) -> torch.Tensor:
     import torch
 
     negate, conjugate = tensor.is_neg(), tensor.is_conj()
-    # Each call toggles its lazy bit, so what is copied is the memory as it stands.
-    raw = torch._neg_view(tensor) if negate else tensor
-    raw = raw.conj() if conjugate else raw
-    dense = raw.clone(memory_format=torch.contiguous_format)
+    dense = _raw(tensor).clone(memory_format=torch.contiguous_format)
     if negate and not (dense.is_floating_point() or dense.is_complex()):
         return dense.neg_()
     numbers = torch.view_as_real(dense) if dense.is_complex() else dense

@@ -19,16 +19,16 @@ def info() -> dict[str, object]:
     version of the header that was compiled in; `tensor_intake`, how torch tensors are read
     ("dlpack_c_exchange", or the slower "attributes" for older torch; None until the first one was
     seen); `device_path`, how CUDA tensors are hashed ("cuda_kernel" where they are, or after a
-    slower "pinned_copy"; None until the first one), and `device_path_reason`, why they have to be
-    copied; the payload sizes in bytes from which the GIL is released (`gil_release_bytes`), the
-    thread pool is used (`parallel_bytes`) and the cache is asked (`cache_min_bytes`); `slow_paths`,
-    how often in this process a strided value was `gathered` through scratch memory (on a GPU, its
-    shared memory), a torch tensor read by its `attributes`, and a device tensor hashed on the CPU
-    after `device_copies`; `carried`, how many hashes that came with an item were `used`, because
-    this process makes them by the same algorithm and key, `recomputed`, because it does not, or
-    `kept_unchecked`, because it does not and nothing was left to hash (not those of engines' own
-    items); `engines`, what mmhash is installed in, with version, algorithm and key's id there, and
-    what it has counted (empty where mmhash.engines was not used).
+    slower "pinned_copy"; None until the first one), and `device_path_reason`, why one had to be
+    copied last; the payload sizes in bytes from which the GIL is released (`gil_release_bytes`),
+    the thread pool is used (`parallel_bytes`) and the cache is asked (`cache_min_bytes`);
+    `slow_paths`, how often in this process a strided value was `gathered` through scratch memory
+    (on a GPU, its shared memory), a torch tensor read by its `attributes`, and a device tensor
+    hashed on the CPU after `device_copies`; `carried`, how many hashes that came with an item were
+    `used`, because this process makes them by the same algorithm and key, `recomputed`, because it
+    does not, or `kept_unchecked`, because it does not and nothing was left to hash (not those of
+    engines' own items); `engines`, what mmhash is installed in, with version, algorithm and key's
+    id there, and what it has counted (empty where mmhash.engines was not used).
 
     >>> mmhash.info()["isa"] in mmhash.info()["isa_available"]
     True

@@ -19,6 +19,12 @@ struct Unavailable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// It cannot now, and may later: there is no memory left.
+struct OutOfMemory : Unavailable {
+  OutOfMemory()
+      : Unavailable("the GPU, or the host's pinned memory, has no room left for what a hash takes") {}
+};
+
 // A payload that is being folded on its device. Its memory must stay until done().
 class DeviceFold {
  public:
@@ -47,12 +53,15 @@ class Backend {
   virtual const char* path() const = 0;
   virtual bool folds(const Algorithm& algorithm) const = 0;
   // Enqueues the fold, by an algorithm that it folds(), of a payload that is not empty on the framework's
-  // current stream of the device with that index, behind what is there already. Null if it has to be copied:
-  // no memory for buffers is left, or the layout is beyond the device. Throws Unavailable, and
-  // std::runtime_error while a graph is being captured or if the device reports an error. Needs the GIL, and
-  // releases it.
+  // current stream of the device with that index, behind what is there already. Null if the layout is beyond
+  // the device: it has to be copied. Throws Unavailable, and std::runtime_error while a graph is being
+  // captured, in a child that was forked after the device was used, or if the device reports an error. Needs
+  // the GIL, and releases it.
   virtual std::unique_ptr<DeviceFold> start(const Payload& payload, int index,
                                             const Algorithm& algorithm) = 0;
+  // Does now what start() does once for an algorithm that it folds(). Throws the same, but for captures.
+  // Needs the GIL, and releases it.
+  virtual void warm_up(int index, const Algorithm& algorithm) = 0;
 };
 
 // Null for a device that has none: its tensors are copied to the host.

@@ -1,6 +1,8 @@
 #include "devices/device_hash.h"
 
+#include <set>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "devices/cuda/backend.h"
@@ -24,9 +26,10 @@ std::string& reason() {
 }
 
 void note_unavailable(const char* what) {
+  static auto* const warned = new std::set<std::string>;  // never destroyed either
   path = kPinnedCopy;
-  if (reason() != what) {
-    reason() = what;
+  reason() = what;
+  if (warned->insert(what).second) {
     python_side::warn_of_copies(what);
   }
 }
@@ -121,6 +124,18 @@ std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view
   hash->dtype = view.dtype;
   hash->shape.assign(view.shape().begin(), view.shape().end());
   return hash;
+}
+
+void warm_up(Device device, const Algorithm& algorithm) {
+  Backend* backend = backend_of(device);
+  if (backend == nullptr || !backend->folds(algorithm) || copies_forced) {
+    return;
+  }
+  try {
+    backend->warm_up(device.index, algorithm);
+  } catch (const Unavailable& unavailable) {
+    note_unavailable(unavailable.what());
+  }
 }
 
 Digest DeviceHash::digest() const {

@@ -29,8 +29,13 @@ struct DeviceHash {
 // Null if the tensor is on the host, is empty, or has to be copied to be hashed.
 std::unique_ptr<DeviceHash> start_device_hash(py::handle value, TensorView& view, const Algorithm& algorithm);
 
+// Does now what the first hashes of tensors on the device would do: compiles, loads and allocates. Nothing
+// for an algorithm that the device does not fold; says once in the log if tensors have to be copied. Raises
+// RuntimeError as start() of the backend.
+void warm_up(Device device, const Algorithm& algorithm);
+
 // How tensors on devices are hashed: the backend's path or "pinned_copy"; "none" until the first was seen.
-// And why they have to be copied, or "".
+// And why one had to be copied last, or "".
 const char* device_path();
 const std::string& device_path_reason();
 // "auto" or "pinned_copy"; for tests. Throws std::invalid_argument.

@@ -59,6 +59,18 @@ std::unique_ptr<DeviceFold> start_with(const ItsMethod& method, const Payload& p
   return fold;
 }
 
+template <class ItsMethod>
+void warm_up_with(const ItsMethod& method, int index) {
+  Device& device = opened(index);
+  without_gil([&] {
+    const CurrentContext current(device.context());
+    for (std::size_t i = 0; i < kAccesses; ++i) {
+      const auto access = static_cast<Access>(i);
+      device.kernel(method.family(), access, method.shared_bytes(access));
+    }
+  });
+}
+
 class CudaBackend final : public Backend {
  public:
   const char* path() const override { return "cuda_kernel"; }
@@ -68,6 +80,10 @@ class CudaBackend final : public Backend {
   std::unique_ptr<DeviceFold> start(const Payload& payload, int index, const Algorithm& algorithm) override {
     return algorithm.name == kBlake3 ? start_with(Blake3Method(algorithm.key()), payload, index)
                                      : start_with(Xxh3Method(), payload, index);
+  }
+  void warm_up(int index, const Algorithm& algorithm) override {
+    algorithm.name == kBlake3 ? warm_up_with(Blake3Method(algorithm.key()), index)
+                              : warm_up_with(Xxh3Method(), index);
   }
 };
 

@@ -4,8 +4,8 @@
 // torch runs on, and wheels are built without CUDA. What it costs, once a process and kernel: 0.4 to 1.1 s on
 // the hosts of H100s, half of it in the front end, which is why the kernels are compiled one by one
 // when they are first needed, and why functions that need not be fast are not inlined (unrolled throughout,
-// three of them took 22 s). Nothing is kept on disk: a server's warm-up request pays, and no stale or foreign
-// file can be loaded.
+// three of them took 22 s). Nothing is kept on disk, so no stale or foreign file can be loaded: a server
+// calls mmhash.warm_up(), or its first requests pay.
 #pragma once
 
 #include <cstddef>

@@ -42,6 +42,16 @@ std::size_t groups_above(std::size_t leaves) {
   return groups;
 }
 
+// Out of memory is a state of the moment and not remembered; all else says what the device or driver lacks.
+void need(Result result, const std::string& failure) {
+  if (result == kOutOfMemory) {
+    throw OutOfMemory();
+  }
+  if (result != kSuccess) {
+    throw Unavailable(failure);
+  }
+}
+
 }  // namespace
 
 bool forked() {
@@ -51,6 +61,12 @@ bool forked() {
 Device* Device::find(int ordinal) {
   if (ordinal < 0 || ordinal >= kMaxDevices) {
     throw Unavailable("device " + std::to_string(ordinal) + " is beyond the 64 that are supported");
+  }
+  if (forked()) {
+    throw std::runtime_error(
+        "cannot hash a CUDA tensor in a process that was forked after its parent hashed on the GPU: CUDA "
+        "does not work behind fork(); start the process by multiprocessing's \"spawn\" or \"forkserver\", "
+        "or hash the tensor in the parent");
   }
   const Opened& entry = opened[static_cast<std::size_t>(ordinal)];
   if (const std::string* refused = entry.refused.load(std::memory_order_acquire)) {
@@ -71,6 +87,8 @@ Device& Device::open(int ordinal, const std::vector<std::string>& nvrtc) {
     auto* device = new Device(ordinal, nvrtc);
     entry.device.store(device, std::memory_order_release);
     return *device;
+  } catch (const OutOfMemory&) {
+    throw;
   } catch (const Unavailable& unavailable) {
     entry.refused.store(new std::string(unavailable.what()), std::memory_order_release);
     throw;
@@ -92,12 +110,17 @@ Device::Device(int ordinal, std::vector<std::string> nvrtc) : nvrtc_(std::move(n
   }
   multiprocessors_ = static_cast<unsigned>(multiprocessors);
   const CaptureElsewhere allowed;
-  if (driver().primary_context_retain(&context_, device) != kSuccess) {
-    throw Unavailable("the GPU's primary context cannot be had");
-  }
+  need(driver().primary_context_retain(&context_, device), "the GPU's primary context cannot be had");
   const CurrentContext current(context_);
-  kernel(Family::kXxh3, Access::kAligned, 0);  // if NVRTC is missing, it is known from the start
-  check(driver().stream_create(&stream_, kStreamNonBlocking), "cuStreamCreate");
+  const Result created = driver().stream_create(&stream_, kStreamNonBlocking);
+  if (created == kOutOfMemory) {
+    throw OutOfMemory();
+  }
+  check(created, "cuStreamCreate");
+  try {
+    kernel(Family::kXxh3, Access::kAligned, 0);  // if NVRTC is missing, it is known from the start
+  } catch (const OutOfMemory&) {                 // compiled, and loaded by the first launch that can
+  }
   make(kMinLeaves);
 }
 
@@ -114,26 +137,33 @@ Function Device::kernel(Family family, Access access, unsigned shared_bytes) {
     throw Unavailable(compiled.refused);
   }
   try {
-    const std::vector<char> image = compile_kernel(family, access, major_, minor_, nvrtc_);
-    const CaptureElsewhere allowed;
-    Module module = nullptr;
-    Function function = nullptr;
-    if (driver().module_load(&module, image.data()) != kSuccess ||
-        driver().module_function(&function, module, kernel_name(family, access).c_str()) != kSuccess) {
-      throw Unavailable(
-          "the CUDA driver did not accept what NVRTC compiled; is NVRTC newer than the driver?");
+    if (compiled.image.empty()) {
+      compiled.image = compile_kernel(family, access, major_, minor_, nvrtc_);
     }
-    if (driver().function_attribute(function, kMaxDynamicShared, static_cast<int>(shared_bytes)) !=
-        kSuccess) {
-      throw Unavailable("the GPU has no " + std::to_string(shared_bytes) +
-                        " bytes of shared memory for a block of " + kernel_name(family, access));
-    }
-    compiled.function.store(function, std::memory_order_release);
-    return function;
+    return load(compiled, kernel_name(family, access), shared_bytes);
+  } catch (const OutOfMemory&) {
+    throw;
   } catch (const Unavailable& unavailable) {
     compiled.refused = unavailable.what();
     throw;
   }
+}
+
+Function Device::load(Compiled& compiled, const std::string& name, unsigned shared_bytes) {
+  constexpr const char* kNotAccepted =
+      "the CUDA driver did not accept what NVRTC compiled; is NVRTC newer than the driver?";
+  const CaptureElsewhere allowed;
+  Function function = nullptr;
+  if (compiled.module == nullptr) {
+    need(driver().module_load(&compiled.module, compiled.image.data()), kNotAccepted);
+  }
+  // Lazy loading: the driver may take the memory only now.
+  need(driver().module_function(&function, compiled.module, name.c_str()), kNotAccepted);
+  need(driver().function_attribute(function, kMaxDynamicShared, static_cast<int>(shared_bytes)),
+       "the GPU has no " + std::to_string(shared_bytes) + " bytes of shared memory for a block of " + name);
+  compiled.image = {};
+  compiled.function.store(function, std::memory_order_release);
+  return function;
 }
 
 Slot* Device::acquire(std::size_t leaves) {
@@ -177,15 +207,17 @@ bool Device::make(std::size_t leaves) {
   const std::size_t counters = rounded_up(sizeof(unsigned) * groups);
   const std::size_t scratch_bytes = counters + rounded_up(16 * (leaves + groups));
   std::size_t count = std::max<std::size_t>(1, kChunkBytes / scratch_bytes);
+  std::size_t& alike = made_[static_cast<std::size_t>(std::bit_width(leaves))];
   {
     const std::lock_guard lock(mutex_);
-    std::size_t& alike = made_[static_cast<std::size_t>(std::bit_width(leaves))];
     count = std::max(count, alike);
-    alike += count;
   }
   DevicePointer scratch = 0;
   if (cuda.memory_allocate(&scratch, count * scratch_bytes) != kSuccess) {
-    return false;
+    count = 1;  // this hash only
+    if (cuda.memory_allocate(&scratch, scratch_bytes) != kSuccess) {
+      return false;
+    }
   }
   void* host = nullptr;
   DevicePointer device_host = 0;
@@ -211,6 +243,7 @@ bool Device::make(std::size_t leaves) {
     made.push_back(slot);
   }
   const std::lock_guard lock(mutex_);
+  alike += count;
   slots_ += count;
   free_.reserve(slots_);
   draining_.reserve(slots_);

@@ -30,16 +30,17 @@ struct Slot {
 
 class Device {
  public:
-  // Null if open() was not called yet. Throws Unavailable if it failed.
+  // Null if open() was not called yet. Throws Unavailable if it failed, and std::runtime_error in a child
+  // that was forked after it was called.
   static Device* find(int ordinal);
-  // `nvrtc`: see compile_kernel(). Throws Unavailable, and remembers why.
+  // `nvrtc`: see compile_kernel(). Throws Unavailable, and remembers why, but for OutOfMemory.
   static Device& open(int ordinal, const std::vector<std::string>& nvrtc);
 
   Context context() const { return context_; }
   unsigned multiprocessors() const { return multiprocessors_; }
 
   // Compiled when it is first asked for, and given so many bytes of dynamic shared memory at most. Throws
-  // Unavailable. The context is current.
+  // Unavailable, and remembers why, but for OutOfMemory. The context is current.
   Function kernel(Family family, Access access, unsigned shared_bytes);
 
   // Throws std::runtime_error if an error, of whichever kernel, has ended all work in the context.
@@ -52,9 +53,17 @@ class Device {
   void release(Slot* slot);
 
  private:
+  struct Compiled {
+    std::atomic<Function> function{nullptr};
+    std::vector<char> image;  // until it is loaded, for which the device may lack memory now
+    Module module = nullptr;
+    std::string refused;  // why it could not be compiled
+  };
+
   Device(int ordinal, std::vector<std::string> nvrtc);
   Slot* take(std::size_t leaves);
   bool make(std::size_t leaves);  // a power of two
+  Function load(Compiled& compiled, const std::string& name, unsigned shared_bytes);
 
   std::vector<std::string> nvrtc_;
   Context context_ = nullptr;
@@ -62,10 +71,6 @@ class Device {
   int major_ = 0, minor_ = 0;
   unsigned multiprocessors_ = 0;
 
-  struct Compiled {
-    std::atomic<Function> function{nullptr};
-    std::string refused;  // why it could not be compiled
-  };
   std::mutex compiling_;
   std::array<std::array<Compiled, kAccesses>, kFamilies> kernels_;
 

@@ -63,7 +63,7 @@ std::optional<Launch> Launch::start(Device& device, const Method& method, const 
   const std::size_t size = payload.size();
   Slot* slot = device.acquire((size + kLeafBytes - 1) / kLeafBytes);
   if (slot == nullptr) {
-    return std::nullopt;
+    throw OutOfMemory();
   }
   ++slot->ticket;
   const Grid grid = size <= kLeafBytes ? Grid{1, 32, 1} : method.grid(size, device.multiprocessors());

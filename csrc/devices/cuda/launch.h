@@ -13,9 +13,9 @@ namespace mmhash::cuda {
 class Launch {
  public:
   // Enqueues the fold of a payload that is not empty on the stream, behind what is there already. The
-  // payload's memory must stay until done(). Nothing if there is no memory for buffers, or if the kernel
-  // cannot gather the layout. Throws Unavailable if there is no kernel, and std::runtime_error while a graph
-  // is being captured on the stream or if CUDA reports an error.
+  // payload's memory must stay until done(). Nothing if the kernel cannot gather the layout. Throws
+  // Unavailable if there is no kernel, OutOfMemory if there is no memory for buffers, and std::runtime_error
+  // while a graph is being captured on the stream or if CUDA reports an error.
   static std::optional<Launch> start(Device& device, const Method& method, const Payload& payload,
                                      Stream stream);
 
