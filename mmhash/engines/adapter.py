@@ -17,6 +17,7 @@ from typing import Any
 from mmhash import _info
 from mmhash._counters import Counters
 from mmhash._version import __version__
+from mmhash.engines.agreement import announce, withdraw
 from mmhash.engines.algorithm import Choice, chosen
 from mmhash.engines.engine import Engine, Replaced, UnsupportedEngineError
 from mmhash.engines.patches import Patches
@@ -104,6 +105,8 @@ class Adapter:
             if choice.warning:
                 log_or_print(self._engine.logger, logging.WARNING, choice.warning)
             log_or_print(self._engine.logger, logging.INFO, self._line(new, installation))
+            if wrong := announce(self._engine.name, str(choice)):
+                log_or_print(self._engine.logger, logging.ERROR, wrong)
         wanted = {"algorithm": choice if named else None, **asked}
         for name, value in wanted.items():
             if value is not None and value != now[name]:
@@ -214,6 +217,7 @@ class Adapter:
         if state is None:
             return []
         state.installation = None
+        withdraw(self._engine.name)
         _info.engines.pop(self._engine.name, None)
         left = state.patches.undo()
         self._current = None
