@@ -70,8 +70,9 @@ class SharedFeature:
         if HAS_SHM_FOLDER:
             with _opened(name) as descriptor:
                 return mmhash.write(descriptor, tensor)
-        # The system may have rounded the size up to whole pages.
-        with self._segment.buf[: tensor.nbytes] as memory:
+        mapped = self._segment.buf
+        assert mapped is not None
+        with mapped[: tensor.nbytes] as memory:  # whole pages, on some systems
             return mmhash.copy(memory, tensor)
 
     def __getstate__(self) -> tuple[str, Any, tuple[int, ...]]:
