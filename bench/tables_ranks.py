@@ -10,7 +10,7 @@ from tables import bold, markdown, significant
 from mmhash.demos.ranks import document as documents
 
 EAGER = "eager"
-OURS = ("async", "lazy")
+OURS = ("async", "lazy", "write")
 
 
 def ranks(document: dict[str, Any]) -> str:

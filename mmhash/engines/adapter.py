@@ -130,6 +130,7 @@ class Adapter:
             if not enabled():
                 return False
             chosen(self._engine.variable)
+            self._engine.options  # noqa: B018 - environment variables may name some
         except (ImportError, ValueError) as error:
             raise SystemExit(f"mmhash in {self._engine.title}: {error}") from None
         return True

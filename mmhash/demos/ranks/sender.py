@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mmhash.demos.ranks import schedule, transport
+from mmhash.demos.ranks import schedule
 from mmhash.demos.ranks.messages import Begin, BlockReport, End, Progress, Request, Stop
 from mmhash.demos.ranks.stopwatch import Stopwatch
 
@@ -120,7 +120,7 @@ class Sender:
             strategy.finish(number, items)
         if self._settings.transport == "shm":
             with self._watch.stage("copy", number):
-                transport.pack(items, self._name, self._settings.copy)
+                strategy.pack(items, self._name, self._settings.copy)
         tokens = self._settings.shape[0] // PIXELS_A_TOKEN * self._settings.images
         with self._watch.stage("send", number):
             ids = array("q", range(tokens))

@@ -1,16 +1,19 @@
 """The ways to give every rank a hash: where it is computed, and how it gets to the others.
 
-A strategy is used on both sides. The sender calls `items`, `begin`, and `finish` before it sends
-them; every rank calls `build` and then reads each item's `pad_value`. What torch or threads are
-needed for begins in `open`, in the sender only: a strategy itself is pickled into every process.
+A strategy is used on both sides. The sender calls `items`, `begin`, `finish`, and `pack` before it
+sends them; every rank calls `build` and then reads each item's `pad_value`. What torch or threads
+are needed for begins in `open`, in the sender only: a strategy itself is pickled into every
+process.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mmhash.demos.ranks import transport
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mmhash import HashExecutor
     from mmhash.demos.ranks.stopwatch import Stopwatch
@@ -46,6 +49,10 @@ class Strategy:
 
     def finish(self, number: int, items: list[Any]) -> None:
         """On the sender: it is sent next."""
+
+    def pack(self, items: list[Any], name: Callable[[], str], copy: str) -> None:
+        """On the sender: features into shared memory, if that is how they travel."""
+        transport.pack(items, name, copy)
 
     def build(
         self, mm_inputs: dict[str, Any], request: int, rank: int, watch: Stopwatch
@@ -136,6 +143,30 @@ class Lazy(Strategy):
             return items
 
 
+class Write(Lazy):
+    """The same hash again, of each piece of a feature while it is in the cache to be written.
+
+    Inside a message (`--transport pickle`) nothing is written, and pickling resolves the items.
+    """
+
+    name = "write"
+    what = (
+        "the sender hashes (mmhash, {algorithm}) in the very pass that writes into shared memory "
+        "(mmhash.write); the hash travels"
+    )
+
+    def finish(self, number: int, items: list[Any]) -> None:  # noqa: D102
+        pass
+
+    def pack(self, items: list[Any], name: Callable[[], str], copy: str) -> None:  # noqa: D102
+        for item in items:
+            written = transport.SharedFeature(item.feature, name(), "hash")
+            assert written.identity is not None
+            # Before the feature is replaced, which would resolve the item.
+            item.hash = int.from_bytes(written.identity[:8], "big")
+            item.feature = written
+
+
 class Async(Lazy):
     """The same hash, computed in threads of the sender while it sends the requests before."""
 
@@ -166,5 +197,6 @@ class Async(Lazy):
 
 #: All of them by name, in the order in which they are reported.
 STRATEGIES: dict[str, Strategy] = {
-    strategy.name: strategy for strategy in (Eager(), Broadcast(), Async(), Lazy(), Nothing())
+    strategy.name: strategy
+    for strategy in (Eager(), Broadcast(), Async(), Lazy(), Write(), Nothing())
 }

@@ -28,16 +28,21 @@ HAS_SHM_FOLDER = sys.platform == "linux"
 class SharedFeature:
     """A contiguous CPU tensor in a segment of shared memory; pickled, a pointer to it.
 
-    The name must be new. copy: through a mapping ("map"), as SGLang does, or with write(2)
-    ("write"), which spares clearing the pages first and a page fault for each. OSError: there is no
-    room for it.
+    The name must be new. copy: through a mapping ("map"), as SGLang does; with write(2) ("write"),
+    which spares clearing the pages first and a page fault for each; or so, and hashed in the same
+    pass ("hash"): `identity` is then that of the tensor, by the algorithm of the process. OSError:
+    there is no room for it.
     """
+
+    identity: bytes | None = None
 
     def __init__(self, tensor: Tensor, name: str, copy: str = "map") -> None:
         self._about = (name, tensor.dtype, tuple(tensor.shape))
         self._segment = shared_memory.SharedMemory(name, create=True, size=tensor.nbytes)
         try:
-            if copy == "write" and HAS_SHM_FOLDER:
+            if copy == "hash":
+                self.identity = self._fill_hashed(tensor, name)
+            elif copy == "write" and HAS_SHM_FOLDER:
                 _write(tensor, name)
             else:
                 self._fill(tensor, name)
@@ -58,6 +63,17 @@ class SharedFeature:
         torch.frombuffer(self._segment.buf, dtype=torch.uint8)[: tensor.nbytes].copy_(
             tensor.view(torch.uint8).view(-1)
         )
+
+    def _fill_hashed(self, tensor: Tensor, name: str) -> bytes:
+        import mmhash
+
+        if HAS_SHM_FOLDER:
+            with _opened(name) as descriptor:
+                return mmhash.write(descriptor, tensor)
+        mapped = self._segment.buf
+        assert mapped is not None
+        with mapped[: tensor.nbytes] as memory:  # whole pages, on some systems
+            return mmhash.copy(memory, tensor)
 
     def __getstate__(self) -> tuple[str, Any, tuple[int, ...]]:
         return self._about

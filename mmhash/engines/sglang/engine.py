@@ -13,10 +13,12 @@ from mmhash.engines.engine import Engine, Replaced
 from mmhash.engines.patches import Patches
 from mmhash.engines.sglang import identities
 from mmhash.engines.sglang import probe as probes
-from mmhash.engines.sglang.hashing import is_wide, make_hash_feature
+from mmhash.engines.sglang.handover import Handover
+from mmhash.engines.sglang.hashing import Written, is_wide, make_hash_feature
 from mmhash.engines.sglang.hooks import Functions, Registered, assign
 from mmhash.engines.sglang.lazy import LazyItems
 from mmhash.engines.sglang.sender import Sender
+from mmhash.engines.sglang.switches import hands_over
 
 
 class SGLang(Engine):
@@ -24,18 +26,23 @@ class SGLang(Engine):
 
     The counters: `hashes`, features hashed; `carried`, hashes that came with a shared-memory
     pointer and were returned; `sent`, items whose hash the sender resolved before sending them;
-    `deferred`, items whose hash was asked for and put off until it is read.
+    `deferred`, items whose hash was asked for and put off until it is read; `handed`, features that
+    mmhash wrote into shared memory.
     """
 
     name = "sglang"
     title = "SGLang"
     tested = probes.TESTED
-    counters = ("hashes", "carried", "sent", "deferred")
-    options = {"lazy": True}  # noqa: RUF012 - it is a Mapping
+    counters = ("hashes", "carried", "sent", "deferred", "handed")
     logger = logging.getLogger("mmhash.engines.sglang")
 
     def __init__(self) -> None:
         self._registered = Registered()  # of this process: SGLang's registry forgets no hook
+
+    @property
+    def options(self) -> Mapping[str, object]:  # type: ignore[override]
+        """See Engine. ValueError for an environment variable that cannot be understood."""
+        return {"lazy": True, "handover": hands_over()}
 
     def load(self) -> probes.Modules:
         """See Engine. Raises UnsupportedSGLangError for a version before 0.5.5."""
@@ -59,17 +66,25 @@ class SGLang(Engine):
         item_class, lazy = probe.item_class, options["lazy"] and probe.lazy
         items = LazyItems(item_class, counters) if lazy else None
         now = item_class.set_pad_value if items is None else items.set_pad_value_now
-        wide = is_wide(probe, algorithm)
+        wide, written = is_wide(probe, algorithm), Written()
+        handover = None
+        if options["handover"] and probe.wraps:
+            handover = Handover(probe, now, counters, algorithm, written)
+        if handover is None:
+            sender = Sender(item_class, now, counters)
+        else:
+            sender = Sender(item_class, now, counters, handover.hashes_later)
         functions = Functions(
-            hash_feature=make_hash_feature(probe, counters, algorithm),
-            wrap_tokenize=Sender(item_class, now, counters).wrap,
+            hash_feature=make_hash_feature(probe, counters, algorithm, written),
+            wrap_tokenize=sender.wrap,
             wrap_set_hash=identities.wrap if wide else None,
+            wrap_wrapping=None if handover is None else handover.wrap,
         )
         (self._registered.replace if plugin else assign)(probe, patches, functions)
         if items is not None:
             items.patch(patches)
         bits = 8 * algorithm.digest_size if wide else 64
-        report = {"lazy": lazy, "identity_bits": bits}
+        report = {"lazy": lazy, "identity_bits": bits, "handover": handover is not None}
         note = f", {'lazy' if lazy else 'eager'} {probe.items} items of {bits} bits"
         if items is None:
             return Replaced(note=note, report=report)
@@ -84,7 +99,11 @@ _adapter = Adapter(SGLang())
 
 
 def install(
-    *, algorithm: str | None = None, key: bytes | None = None, lazy: bool = True
+    *,
+    algorithm: str | None = None,
+    key: bytes | None = None,
+    lazy: bool = True,
+    handover: bool | None = None,
 ) -> Installation:
     """Have SGLang hash multimodal features with mmhash, in this process, from now on.
 
@@ -97,6 +116,10 @@ def install(
       items of later versions hash at once: SGLang calls set_pad_value() there in a thread that is
       to have it done, and reads their slots past any property.
     - The tokenizer manager hashes in a thread before it sends, so that no scheduler hashes.
+    - With `handover`, features of 256 KiB and more that go into shared memory are written there by
+      pwrite(2) in place of SGLang's copy, and XXH3 hashes them in that pass and in no thread. None
+      is what MMHASH_SGLANG_HANDOVER says, on or off, and on without it. Where SGLang does not wrap
+      features as 0.5.23 does, all of it is left to SGLang.
 
     `algorithm` is "blake3", "sha256" or "xxh3"; None is what MMHASH_SGLANG_ALGORITHM names, or
     BLAKE3 (without its package SHA-256, with a warning). XXH3 is not cryptographic: it is for
@@ -115,9 +138,10 @@ def install(
     Raises UnsupportedSGLangError, having replaced nothing, where SGLang's classes and functions
     are not as expected; ImportError without SGLang, and for an algorithm that was named and whose
     package is missing; ValueError for an unknown algorithm, a key of another length, any key with
-    xxh3 (the process's too), and where it is installed already with another algorithm, key or
-    `lazy`; TypeError for arguments of another type; RuntimeError in a finalizer or signal handler
-    that interrupts an install() or uninstall() of its own thread.
+    xxh3 (the process's too), another word in MMHASH_SGLANG_HANDOVER, and where it is installed
+    already with another algorithm, key, `lazy` or `handover`; TypeError for arguments of another
+    type; RuntimeError in a finalizer or signal handler that interrupts an install() or uninstall()
+    of its own thread.
 
     >>> installation = mmhash.engines.sglang.install()                          # doctest: +SKIP
     >>> installation.engine_version, installation.algorithm                     # doctest: +SKIP
@@ -127,7 +151,12 @@ def install(
     Traceback (most recent call last):
     ValueError: algorithm: expected one of 'xxh3', 'blake3', 'sha256', found 'md5'
     """
-    return _adapter.install(algorithm=algorithm, key=key, lazy=bool(lazy))
+    return _adapter.install(
+        algorithm=algorithm,
+        key=key,
+        lazy=bool(lazy),
+        handover=None if handover is None else bool(handover),
+    )
 
 
 def uninstall() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mmhash.engines.patches import Patches
+from mmhash.engines.sglang.handover import Wrap
 from mmhash.engines.sglang.identities import SetHash
 from mmhash.engines.sglang.probe import Probe
 from mmhash.engines.sglang.sender import Tokenize
@@ -23,6 +24,7 @@ class Functions:
     hash_feature: HashFeature
     wrap_tokenize: Callable[[Tokenize], Tokenize]
     wrap_set_hash: Callable[[SetHash], SetHash] | None  # None where items have 64 bits
+    wrap_wrapping: Callable[[Wrap], Wrap] | None  # None where SGLang fills shared memory itself
 
 
 def assign(probe: Probe, patches: Patches, functions: Functions) -> None:
@@ -43,6 +45,11 @@ def assign(probe: Probe, patches: Patches, functions: Functions) -> None:
     if functions.wrap_set_hash is not None:
         wrapped = functions.wrap_set_hash(probe.item_class.set_hash)
         patches.replace(probe.item_class, "set_hash", wrapped)
+    if functions.wrap_wrapping is not None:
+        unwrapped = mm_utils.wrap_shm_features
+        wrapping = functions.wrap_wrapping(unwrapped)
+        for module, name in _bindings(unwrapped):
+            patches.replace(module, name, wrapping)
 
 
 class Registered:
@@ -66,6 +73,8 @@ class Registered:
         targets = self._hooks(probe, hooks.HookType)
         if functions.wrap_set_hash is None:
             del targets[_target(probe.item_class, "set_hash")]
+        if functions.wrap_wrapping is None:
+            del targets[_wrapping(probe)]
         missing = targets.keys() - self._targets
         if not missing.isdisjoint(hooks.HookRegistry._patched):
             assign(probe, patches, functions)
@@ -99,16 +108,26 @@ class Registered:
             wrap = None if now is None else now.wrap_set_hash
             (original if wrap is None else wrap(original))(item, hash_value)
 
+        def wrap_shm_features(original: Wrap, obj: Any) -> Any:
+            now = self._functions
+            wrap = None if now is None else now.wrap_wrapping
+            return (original if wrap is None else wrap(original))(obj)
+
         manager = probe.tokenizer_manager
         return {
             f"{probe.mm_utils.__name__}.hash_feature": (hash_feature, kinds.REPLACE),
             _target(manager, "_tokenize_one_request"): (tokenize, kinds.AROUND),
             _target(probe.item_class, "set_hash"): (set_hash, kinds.AROUND),
+            _wrapping(probe): (wrap_shm_features, kinds.AROUND),
         }
 
 
 def _target(owner: Any, method: str) -> str:
     return f"{owner.__module__}.{owner.__qualname__}.{method}"
+
+
+def _wrapping(probe: Probe) -> str:
+    return f"{probe.mm_utils.__name__}.wrap_shm_features"
 
 
 def _bindings(function: Any) -> list[tuple[Any, str]]:

@@ -7,12 +7,14 @@ import importlib
 import importlib.util
 import inspect
 import re
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
 
 from mmhash.engines.engine import UnsupportedEngineError
 from mmhash.engines.probing import names_in, parameters, refusal
+from mmhash.engines.sglang import wrapping
 
 OLDEST = (0, 5, 5)
 TESTED = ("0.5.5", "0.5.11", "0.5.23")
@@ -65,6 +67,7 @@ class Probe:
     items: str  # "dataclass" or "struct"
     lazy: bool  # whether the items' hashes can be put off
     takes_identities: bool  # whether items can have 32 bytes, by set_identity()
+    wraps: bool  # whether features are wrapped for shared memory as a Handover does it
 
 
 def load() -> Modules:
@@ -130,6 +133,7 @@ def probe(modules: Modules) -> Probe:
         items=items,
         lazy=items == "dataclass" and _can_be_lazy(item_class, modules.has_executor),
         takes_identities=items == "struct" and _takes_identities(item_class),
+        wraps=sys.platform == "linux" and items == "struct" and wrapping.is_known(mm_utils),
     )
 
 

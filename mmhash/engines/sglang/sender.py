@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,12 +11,10 @@ from typing import Any
 from mmhash import _core, profiling
 from mmhash._counters import Counters
 from mmhash.engines.sglang.hashing import is_on_cpu
+from mmhash.engines.sglang.switches import hashes_in_sender
 
 # As many as SGLang's own MultimodalHashExecutor has.
 THREADS = 2
-
-PRECOMPUTE = "SGLANG_MM_PRECOMPUTE_HASH"
-SKIP = "SGLANG_MM_SKIP_COMPUTE_HASH"
 
 Tokenize = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -28,15 +25,21 @@ class Sender:
     Features in this process's memory only: device tensors and CUDA IPC proxies are hashed where
     SGLang hashes them. Features of 256 KiB and more are hashed in a thread, which keeps them alive
     until it is done, also when the request is cancelled; smaller ones at once, because they are
-    hashed with the GIL held and sooner than a thread takes them up.
+    hashed with the GIL held and sooner than a thread takes them up. Those for which `hashes_later`
+    (given the tokenizer manager and the item) says so get their hash in a Handover.
     """
 
     def __init__(
-        self, item_class: Any, set_pad_value_now: Callable[[Any], None], counters: Counters
+        self,
+        item_class: Any,
+        set_pad_value_now: Callable[[Any], None],
+        counters: Counters,
+        hashes_later: Callable[[Any, Any], bool] = lambda manager, item: False,
     ) -> None:
         self._item_class = item_class
         self._set_pad_value_now = set_pad_value_now
         self._counters = counters
+        self._hashes_later = hashes_later
         self._large: Any = _core.info()["gil_release_bytes"]
         # Only the sending process starts them. They end when this object goes, which a request that
         # is still under way after uninstall() keeps.
@@ -48,16 +51,17 @@ class Sender:
         @functools.wraps(original)
         async def _tokenize_one_request(manager: Any, obj: Any) -> Any:
             tokenized = await original(manager, obj)
-            await self.resolve(getattr(tokenized, "mm_inputs", None))
+            await self.resolve(manager, getattr(tokenized, "mm_inputs", None))
             return tokenized
 
         return _tokenize_one_request
 
-    async def resolve(self, mm_inputs: Any) -> None:
+    async def resolve(self, manager: Any, mm_inputs: Any) -> None:
         """Hashes the items of a request. What cannot be hashed here is left to the ranks."""
-        if mm_inputs is None or not _wanted():
+        if mm_inputs is None or not hashes_in_sender():
             return
         items = self._unhashed(mm_inputs)
+        items = [item for item in items if not self._hashes_later(manager, item)]
         large = [item for item in items if profiling.nbytes(_source(item)) >= self._large]
         if not large:
             self._set_all(items)
@@ -82,22 +86,6 @@ class Sender:
         for item in items:
             self._set_pad_value_now(item)
             self._counters.add("sent")
-
-
-def _wanted() -> bool:
-    """What SGLang's switches say.
-
-    SKIP_COMPUTE_HASH: nothing is hashed, and nothing is drawn here in its place. PRECOMPUTE_HASH:
-    on, SGLang itself does this; off by name, the ranks hash; not set, it is done here.
-    """
-    if os.environ.get(SKIP, "").lower() in _TRUE:
-        return False
-    return os.environ.get(PRECOMPUTE, "").lower() not in _FALSE
-
-
-# The words that SGLang's own environment variables take.
-_TRUE = ("true", "1", "yes", "y")
-_FALSE = ("false", "0", "no", "n")
 
 
 def _raw(item: Any, name: str) -> Any:

@@ -33,8 +33,8 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--rate", "nan"], "rate: expected requests a second, or 0, got nan"),
         (
             ["--strategy", "lazy,fast"],
-            "expected all, or some of eager, broadcast, async, lazy, nothing separated by commas, "
-            "got 'fast'",
+            "expected all, or some of eager, broadcast, async, lazy, write, nothing separated by "
+            "commas, got 'fast'",
         ),
         (
             ["--image-size", "1120*700"],

@@ -40,6 +40,7 @@ HASHES = {
     "broadcast": sglang_0_5_23,
     "async": by("xxh3"),
     "lazy": by("xxh3"),
+    "write": by("xxh3"),
 }
 
 
@@ -84,7 +85,7 @@ def test_the_algorithm_is_the_one_that_is_asked_for(
 ) -> None:
     """Whatever the environment of the processes says."""
     monkeypatch.setenv("MMHASH_ALGORITHM", "sha256" if algorithm != "sha256" else "blake3")
-    strategies = (STRATEGIES["async"], STRATEGIES["lazy"])
+    strategies = (STRATEGIES["async"], STRATEGIES["lazy"], STRATEGIES["write"])
     settings = dataclasses.replace(SMALL, strategies=strategies, images=1, algorithm=algorithm)
     reports = run.gather(settings)
     features = Features(SHAPE, settings.requests + settings.warm_up)

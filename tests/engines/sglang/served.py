@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,6 +33,8 @@ HAS_SHM = hasattr(mm_utils, "ShmPointerMMData")
 HAS_MSGPACK = hasattr(io_struct, "sock_send")
 IS_STRUCT = hasattr(MultimodalDataItem, "__struct_fields__")
 HAS_IDENTITIES = hasattr(MultimodalDataItem, "set_identity")
+# Whether mmhash writes features into shared memory: 0.5.23 makes them as it does.
+IS_WRAPPED = HAS_IDENTITIES and sys.platform == "linux"
 
 
 def configure(*, shared_memory: bool) -> None:

@@ -228,6 +228,7 @@ def test_the_plugin_registers_hooks_that_can_be_taken_out(load_plugins) -> None:
         load_plugins()
         targets = ["mm_utils.hash_feature", "TokenizerManager._tokenize_one_request"]
         targets += ["MultimodalDataItem.set_hash"] if served.HAS_IDENTITIES else []
+        targets += ["mm_utils.wrap_shm_features"] if served.IS_WRAPPED else []
         for target in targets:
             (found,) = (each for name, each in registry._hooks.items() if name.endswith(target))
             assert [source.plugin_name for _, _, source in found] == ["mmhash"]
