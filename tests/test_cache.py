@@ -161,7 +161,7 @@ def test_bad_sizes(size: Any, error: type[Exception], message: str) -> None:
 @pytest.mark.parametrize("function", [mmhash.identity, mmhash.hash_feature])
 def test_the_keyword(function: Callable[..., object]) -> None:
     name = function.__name__
-    assert str(inspect.signature(function)).endswith("/, *, cache=True)")
+    assert str(inspect.signature(function)).endswith("/, *, cache=True, algorithm=None, key=None)")
     with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'cached'"):
         function(b"", cached=False)
     with pytest.raises(TypeError, match=r"takes exactly one positional argument \(2 given\)"):
