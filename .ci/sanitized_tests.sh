@@ -2,8 +2,8 @@
 # The Python tests over the native module built with a sanitizer, which the C++ tests cannot stand for:
 #   bash .ci/sanitized_tests.sh address|thread [arguments of pytest]
 # From the root of the clone, with the environment of the tests in .venv. What runs, and what is left out and why, is
-# decided here and in tsan_suppressions.txt only. A report ends the process with a
-# status that is not 0, at once or (threads) at its end.
+# decided here and in tsan_suppressions.txt only. A report ends the process with a status that is not 0, at once or, of a
+# race, when it ends.
 set -eu
 sanitizer=${1:-none}
 shift || true
@@ -11,10 +11,12 @@ root=$PWD
 python=$root/.venv/bin/python
 build=$root/build/module-$sanitizer
 
-# AddressSanitizer and UndefinedBehaviorSanitizer: every tests/test_*.py but these. A new file runs unless it is added.
+# Under AddressSanitizer and UndefinedBehaviorSanitizer: every tests/test_*.py but these, so that a new file runs.
 left_out=(
   # Nothing native: Python and documents alone.
   test_docs test_documented_tables test_layers test_profile test_reported_faults test_reference_algorithms
+  # A GPU is needed.
+  test_cuda test_cuda_blake3 test_cuda_cache test_cuda_kernel test_cuda_streams test_pending
   # Memory is measured or limited, which the sanitizer's shadow memory and its quarantine make meaningless.
   test_cache_memory test_large_buffers test_leaks test_reported_memory test_zero_copy
   # The time until Ctrl-C has its effect is measured.
@@ -24,16 +26,9 @@ left_out=(
   # Most of it is many processes, each of which imports PyTorch under the sanitizer for 5 s; some are killed.
   test_cache_fork test_fork test_interpreters test_reported_processes
 )
-# ThreadSanitizer: only what hashes in several threads; without them there is no race. test_algorithms, test_cache and
-# test_lifetimes have tests of threads among others, which are fast. Left out are those above, and the same tests of
-# one value after another in more files.
-threaded=(
-  test_algorithms test_cache test_cache_hostile test_executor test_image_threads test_lazy_threads test_lifetimes
-  test_pending test_pieces test_threads
-)
-# Tests that a sanitizer makes fail for no fault of ours.
-deselected=()
-# The folders below tests/ are left out: cli/, demos/ and engines/ test Python and start processes.
+# Under ThreadSanitizer: what hashes in several threads; without them there is no race.
+threaded=(test_threads test_lazy_threads)
+# Left out under either: tests/cli/, demos/ and engines/, which test Python and start processes.
 
 # Few examples and machines: a sanitizer sees at the first execution what a comparison of results may miss.
 export MMHASH_TEST_SEED="${MMHASH_TEST_SEED:-41}" MMHASH_TEST_EXAMPLES=8 MMHASH_TEST_MACHINES=10
@@ -51,19 +46,19 @@ build_module() {
 }
 
 preloaded=
-for_all=(PYTHONPATH="$build/package")
+variables=(PYTHONPATH="$build/package")
 case $sanitizer in
   address)
     # libstdc++ too: the sanitizer looks for its __cxa_throw when the process starts, and CPython is linked without.
     preloaded="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so.6)"
     # CPython's pools would hide what is read beyond an object, or after its end. CPython never frees all that it has:
     # no leaks are looked for here, but by tests/test_leaks.py.
-    for_all+=(PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
+    variables+=(PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
       UBSAN_OPTIONS=print_stacktrace=1)
     ;;
   thread)
     preloaded=$(g++ -print-file-name=libtsan.so)
-    for_all+=(TSAN_OPTIONS="report_signal_unsafe=0 die_after_fork=0 suppressions=$root/.ci/tsan_suppressions.txt")
+    variables+=(TSAN_OPTIONS="report_signal_unsafe=0 die_after_fork=0 suppressions=$root/.ci/tsan_suppressions.txt")
     ;;
   *)
     echo "sanitized_tests.sh: expected address or thread, found $sanitizer" >&2
@@ -71,7 +66,7 @@ case $sanitizer in
     ;;
 esac
 under_sanitizer() {
-  env "${for_all[@]}" LD_PRELOAD="$preloaded" "$python" "$@"
+  env "${variables[@]}" LD_PRELOAD="$preloaded" "$python" "$@"
 }
 
 files=()
@@ -89,4 +84,4 @@ cd "$build/package" # `python -m` looks here before PYTHONPATH
 under_sanitizer -c "import mmhash; assert mmhash.__file__.startswith('$build/'), mmhash.__file__"
 [ "$sanitizer" = address ] || under_sanitizer "$root/tests/cpp/cache_threads.py"
 # -s: the report goes to stderr as the process ends, and would be lost with what pytest has captured.
-under_sanitizer -m pytest -x -q -s -p no:cacheprovider "${deselected[@]/#/--deselect=}" "$@" "${files[@]}"
+under_sanitizer -m pytest -x -q -s -p no:cacheprovider "$@" "${files[@]}"
