@@ -25,6 +25,10 @@ left_out=(
   test_distribution test_import
   # Most of it is many processes, each of which imports PyTorch under the sanitizer for 5 s; some are killed.
   test_cache_fork test_fork test_interpreters test_reported_processes
+  # Not run to their end under the sanitizer so far; each is to be taken off here once it has passed.
+  test_cache_state_machine test_confusions test_executor test_identity_tensors test_image_threads test_intake_lookups
+  test_item_algorithms test_item_hashes test_item_machine test_item_nesting test_items test_lazy test_lazy_threads
+  test_nesting test_pieces test_reported_values test_threads test_xxh3
 )
 # Under ThreadSanitizer: what hashes in several threads; without them there is no race.
 threaded=(test_threads test_lazy_threads)
