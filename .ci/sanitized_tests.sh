@@ -2,7 +2,7 @@
 # The Python tests over the native module built with a sanitizer, which the C++ tests cannot stand for:
 #   bash .ci/sanitized_tests.sh address|thread [arguments of pytest]
 # From the root of the clone, with the environment of the tests in .venv. What runs, and what is left out and why, is
-# decided here and in tsan_suppressions.txt only. A report ends the process with a status that is not 0, at once or, of a
+# decided here only. A report ends the process with a status that is not 0, at once or, of a
 # race, when it ends.
 set -eu
 sanitizer=${1:-none}
@@ -30,8 +30,9 @@ left_out=(
   test_item_algorithms test_item_hashes test_item_machine test_item_nesting test_items test_lazy test_lazy_threads
   test_nesting test_pieces test_reported_values test_threads test_xxh3
 )
-# Under ThreadSanitizer: what hashes in several threads; without them there is no race.
-threaded=(test_threads test_lazy_threads)
+# Under ThreadSanitizer: what hashes in several threads, since without them there is no race; and tests/cpp/cache_threads.py.
+# Not run to their end under it so far: test_threads test_image_threads test_executor test_cache_hostile test_lifetimes.
+threaded=(test_lazy_threads)
 # Left out under either: tests/cli/, demos/ and engines/, which test Python and start processes.
 
 # Few examples and machines: a sanitizer sees at the first execution what a comparison of results may miss.
@@ -62,7 +63,7 @@ case $sanitizer in
     ;;
   thread)
     preloaded=$(g++ -print-file-name=libtsan.so)
-    variables+=(TSAN_OPTIONS="report_signal_unsafe=0 die_after_fork=0 suppressions=$root/.ci/tsan_suppressions.txt")
+    variables+=(TSAN_OPTIONS="report_signal_unsafe=0 die_after_fork=0")
     ;;
   *)
     echo "sanitized_tests.sh: expected address or thread, found $sanitizer" >&2
