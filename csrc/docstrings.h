@@ -143,7 +143,7 @@ Made by identity_async(), which says what it holds and how long. Any thread may 
 
 >>> mmhash.PendingIdentity()
 Traceback (most recent call last):
-TypeError: mmhash._core.PendingIdentity: No constructor defined!
+TypeError: cannot create 'mmhash._core.PendingIdentity' instances
 )";
 
 inline constexpr const char* kDoneDoc = R"(done($self, /)

@@ -1,18 +1,19 @@
 #include "hot_functions.h"
 
-#include <exception>
-#include <new>
-#include <stdexcept>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "algorithm_argument.h"
 #include "docstrings.h"
+#include "pending_type.h"
+#include "python_errors.h"
 #include "values/identity.h"
 
 namespace mmhash {
 namespace {
 
-// What was given of (value, /, *, cache=True, algorithm=None, key=None).
+// What was given of (value, /, *, cache=True, algorithm=None, key=None); identity_async() takes no `cache`.
 struct Arguments {
   py::handle value;
   bool use_cache = true;
@@ -34,7 +35,14 @@ py::object feature_hash(const Arguments& given) {
   return py::int_(big_endian_64(identity(given.value, {*chosen.algorithm, given.use_cache}).data()));
 }
 
-Arguments parse(const char* function, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords) {
+py::object pending_identity(const Arguments& given) {
+  ChosenAlgorithm chosen = choose_algorithm(given.algorithm, given.key);
+  return make_pending(
+      std::make_unique<PendingIdentity>(given.value, *chosen.algorithm, std::move(chosen.owner)));
+}
+
+Arguments parse(const char* function, bool takes_cache, PyObject* const* arguments, Py_ssize_t positional,
+                PyObject* keywords) {
   if (positional != 1) {
     throw py::type_error(std::string(function) + "() takes exactly one positional argument (" +
                          std::to_string(positional) + " given)");
@@ -49,7 +57,7 @@ Arguments parse(const char* function, PyObject* const* arguments, Py_ssize_t pos
       given.algorithm = argument;
     } else if (is("key")) {
       given.key = argument;
-    } else if (is("cache")) {
+    } else if (takes_cache && is("cache")) {
       const int truth = PyObject_IsTrue(argument);
       if (truth < 0) {
         throw py::error_already_set();
@@ -57,45 +65,42 @@ Arguments parse(const char* function, PyObject* const* arguments, Py_ssize_t pos
       given.use_cache = truth != 0;
     } else {
       throw py::type_error(std::string(function) + "() got an unexpected keyword argument '" +
-                           std::string(py::str(keyword)) + "'; it takes 'cache', 'algorithm' and 'key'");
+                           std::string(py::str(keyword)) + "'; it takes " + (takes_cache ? "'cache', " : "") +
+                           "'algorithm' and 'key'");
     }
   }
   return given;
 }
 
 // Plain vectorcall functions, because pybind11's dispatcher costs 50 of the 350 ns that the identity of a
-// 4 KiB tensor takes. The exceptions are those that it would translate.
-template <py::object (*kFunction)(const Arguments&), const char* kName>
+// 4 KiB tensor takes, and because it ends the process where memory for the object that is returned or for an
+// error's message is short. The exceptions are those that it would translate.
+template <py::object (*kFunction)(const Arguments&), const char* kName, bool kTakesCache = true>
 PyObject* call(PyObject*, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords) {
   try {
-    return kFunction(parse(kName, arguments, positional, keywords)).release().ptr();
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const py::builtin_exception& error) {
-    error.set_error();
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (const std::length_error& error) {  // a container of more than memory can hold
-    PyErr_SetString(PyExc_ValueError, error.what());
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
+    return kFunction(parse(kName, kTakesCache, arguments, positional, keywords)).release().ptr();
+  } catch (...) {
+    set_python_error();
   }
   return nullptr;
 }
 
 constexpr char kIdentityName[] = "identity";
 constexpr char kHashFeatureName[] = "hash_feature";
+constexpr char kIdentityAsyncName[] = "identity_async";
 
-template <py::object (*kFunction)(const Arguments&), const char* kName>
+template <py::object (*kFunction)(const Arguments&), const char* kName, bool kTakesCache = true>
 PyMethodDef method(const char* doc) {
   // CPython's own way to put a function with another signature into the table.
-  auto* function = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call<kFunction, kName>));
+  auto* function =
+      reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call<kFunction, kName, kTakesCache>));
   return {kName, function, METH_FASTCALL | METH_KEYWORDS, doc};
 }
 
 PyMethodDef kHotFunctions[] = {
     method<identity_bytes, kIdentityName>(kIdentityDoc),
     method<feature_hash, kHashFeatureName>(kHashFeatureDoc),
+    method<pending_identity, kIdentityAsyncName, false>(kIdentityAsyncDoc),
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -1,4 +1,4 @@
-// identity() and hash_feature(), which pybind11's dispatcher would make noticeably slower.
+// identity(), hash_feature() and identity_async(), which do without pybind11's dispatcher.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -24,12 +24,13 @@
 #include "intake/counters.h"
 #include "intake/gil.h"
 #include "intake/tensor_view.h"
+#include "pending_type.h"
+#include "python_errors.h"
 #include "values/containers.h"
 #include "values/handover.h"
 #include "values/identity.h"
 #include "values/images.h"
 #include "values/payloads.h"
-#include "values/pending.h"
 #include "values/pieces.h"
 #include "values/plain_hashes.h"
 
@@ -40,7 +41,10 @@ namespace {
 std::string int_text(py::handle number) {
   try {
     return py::str(number);
-  } catch (py::error_already_set&) {
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ValueError)) {
+      throw;
+    }
     return "a larger number";
   }
 }
@@ -57,8 +61,8 @@ std::uint64_t to_seed(py::handle seed) {
   throw py::type_error("seed: expected an int from 0 to 2**64 - 1, found a " + type_name(seed));
 }
 
-std::uint64_t py_xxh3_64(py::handle data, py::handle seed) {
-  return plain_xxh3_64(data, to_seed(seed));
+py::int_ py_xxh3_64(py::handle data, py::handle seed) {
+  return py::int_(plain_xxh3_64(data, to_seed(seed)));
 }
 
 py::int_ py_xxh3_128(py::handle data, py::handle seed) {
@@ -168,26 +172,6 @@ void define_handover(py::module_& m) {
       py::arg("algorithm") = py::none(), py::arg("key") = py::none(), kCopyDoc);
 }
 
-void define_pending(py::module_& m) {
-  py::class_<PendingIdentity>(m, "PendingIdentity", py::is_final(), kPendingIdentityDoc)
-      .def("done", &PendingIdentity::done, kDoneDoc)
-      .def(
-          "result",
-          [](PendingIdentity& pending) {
-            const Digest digest = pending.result();
-            return digest_bytes(pending.algorithm(), digest);
-          },
-          kResultDoc);
-  m.def(
-      "identity_async",
-      [](py::handle value, py::handle algorithm, py::handle key) {
-        ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
-        return std::make_unique<PendingIdentity>(value, *chosen.algorithm, std::move(chosen.owner));
-      },
-      py::arg("value"), py::pos_only(), py::kw_only(), py::arg("algorithm") = py::none(),
-      py::arg("key") = py::none(), kIdentityAsyncDoc);
-}
-
 }  // namespace
 
 // pybind11's part of the module: its entry point is called by PyInit__core, which is in entry.cpp.
@@ -200,6 +184,10 @@ PYBIND11_MODULE(bindings, m) {
     } catch (const Unsupported& unsupported) {
       const std::string message = "cannot take " + unsupported.what + "; " + unsupported.remedy;
       PyErr_SetString(PyExc_TypeError, message.c_str());
+    } catch (const std::runtime_error&) {
+      if (!memory_error_is_set()) {
+        throw;
+      }
     }
   });
   m.doc() = "The native part of mmhash; use the names of the package instead.";
@@ -219,7 +207,7 @@ PYBIND11_MODULE(bindings, m) {
 
   m.def("get_num_threads", &num_threads, kGetNumThreadsDoc);
 
-  define_pending(m);
+  define_pending_type(m);
   define_handover(m);
 
   // For mmhash's own modules, tests and benches.
@@ -244,17 +232,17 @@ PYBIND11_MODULE(bindings, m) {
         "The address that hashing would read in place, or 0 if it would gather.");
   m.def(
       "identity_from_pieces",
-      [](py::handle dtype, const py::tuple& shape, const py::iterable& pieces, py::handle algorithm,
-         py::handle key) {
+      [](py::handle dtype, py::handle shape, py::handle pieces, py::handle algorithm, py::handle key) {
         const ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
-        return chosen.to_bytes(
-            identity_from_pieces(*chosen.algorithm, name_text("a dtype", dtype), shape, pieces));
+        return chosen.to_bytes(identity_from_pieces(*chosen.algorithm, name_text("a dtype", dtype),
+                                                    py::tuple(py::reinterpret_borrow<py::object>(shape)),
+                                                    pieces));
       },
       py::arg("dtype"), py::arg("shape"), py::arg("pieces"), py::arg("algorithm") = py::none(),
       py::arg("key") = py::none());
   m.def(
       "bytes_identity_from_pieces",
-      [](std::size_t size, const py::iterable& pieces, py::handle algorithm, py::handle key) {
+      [](std::size_t size, py::handle pieces, py::handle algorithm, py::handle key) {
         const ChosenAlgorithm chosen = choose_algorithm(algorithm, key);
         return chosen.to_bytes(bytes_identity_from_pieces(*chosen.algorithm, size, pieces));
       },

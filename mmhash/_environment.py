@@ -55,6 +55,8 @@ def _apply_algorithm(name: str | None, key_file: str | None) -> None:
             ) from None
         variables = "MMHASH_ALGORITHM, MMHASH_KEY_FILE" if key_file else source
         raise ValueError(f"environment variable {variables}: {error}") from None
+    except ImportError as error:
+        raise ImportError(f"environment variable {source}: {error}") from None
 
 
 def _default_threads() -> int:

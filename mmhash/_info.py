@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mmhash import _core, configuration
+from mmhash import _carried, _core, configuration
 from mmhash._version import __version__
 
 # What is installed in engines in this process: a name, and what reports on it.
@@ -24,8 +24,11 @@ def info() -> dict[str, object]:
     thread pool is used (`parallel_bytes`) and the cache is asked (`cache_min_bytes`); `slow_paths`,
     how often in this process a strided value was `gathered` through scratch memory (on a GPU, its
     shared memory), a torch tensor read by its `attributes`, and a device tensor hashed on the CPU
-    after `device_copies`; `engines`, what mmhash is installed in and has counted there (empty where
-    mmhash.engines was not used).
+    after `device_copies`; `carried`, how many hashes that came with an item were `used`, because
+    this process makes them by the same algorithm and key, `recomputed`, because it does not, or
+    `kept_unchecked`, because it does not and nothing was left to hash (not those of engines' own
+    items); `engines`, what mmhash is installed in, with version, algorithm and key's id there, and
+    what it has counted (empty where mmhash.engines was not used).
 
     >>> mmhash.info()["isa"] in mmhash.info()["isa_available"]
     True
@@ -34,5 +37,6 @@ def info() -> dict[str, object]:
         "version": __version__,
         **configuration.report(),
         **_core.info(),
+        "carried": _carried.counters.read(),
         "engines": {name: report() for name, report in list(engines.items())},
     }

@@ -9,6 +9,10 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any
 
+from mmhash._carried import described
+from mmhash._item_algorithm import OWN, ItemAlgorithm, OwnAlgorithm
+from mmhash.lazy import LazyHash
+
 Hashes = list[int]
 
 
@@ -98,3 +102,32 @@ def items_of(inputs: Any) -> list[Any]:
                 f"found a {type(item).__qualname__}"
             )
     return found
+
+
+def adopt(items: list[Any], own: OwnAlgorithm) -> None:
+    """Has them hashed by that, each unless it or its class has its own. TypeError: it cannot."""
+    for i, item in enumerate(items):
+        if not isinstance(item, LazyHash):
+            raise TypeError(
+                f"inputs[{i}]: expected an item with mmhash.LazyHash, which can be told an "
+                f"algorithm, found a {type(item).__qualname__}"
+            )
+    for item in items:
+        if item._of_class is None:
+            item.__dict__.setdefault(OWN, own)
+
+
+def resolved_by(item: Any, by: ItemAlgorithm | None) -> int:
+    """`item.resolve()`. ValueError if it adopted that, and was hashed by another before."""
+    if by is None or item._algorithm() is not by:
+        return int(item.resolve())
+    came = item._state().cells.get("carried")
+    known = item._known()
+    # One that came, and was kept because nothing can be hashed here, was counted and told.
+    if known.maker in (None, by.maker) or known is came or not item._parts():
+        return int(known.number)
+    raise ValueError(
+        f"hash: expected an item that was not hashed yet, or by {described(by.maker)} as this "
+        f"HashExecutor does, found one that was hashed by {described(known.maker)}: submit it "
+        "before its hash is read, or make it with its algorithm"
+    )

@@ -7,8 +7,8 @@ import stat
 
 from mmhash import _core, algorithms
 
-# What is configured, and by what, for info(). One tuple, so that both are of one call.
-_current: tuple[_core.Algorithm, str] = (_core.XXH3, "default")
+# What is configured, by what, for info(), and the key. One tuple, so that all are of one call.
+_current: tuple[_core.Algorithm, str, bytes | None] = (_core.XXH3, "default", None)
 
 
 def configure(
@@ -27,8 +27,8 @@ def configure(
     To be called before anything is hashed: what was hashed earlier keeps its hash, and none of it
     is found under the new algorithm. Each process of a server needs the same; MMHASH_ALGORITHM and
     MMHASH_KEY_FILE reach all of them. Any thread may call it. Calls that name an algorithm
-    (`identity(value, algorithm="blake3")`) take nothing from here, nor do engines, which have
-    defaults of their own.
+    (`identity(value, algorithm="blake3")`) take nothing from here. Engines, which have a default of
+    their own, take the key when mmhash is installed in them.
 
     Raises ValueError for an unknown algorithm, a key with xxh3, a key or file of another length, a
     file that others may read, and for both key and key_file; TypeError for arguments of another
@@ -56,7 +56,7 @@ def set_default(
         key = read_key_file(key_file)
     opened = algorithms.opened(algorithm, key)
     _core.set_default_algorithm(opened)
-    _current = opened, source
+    _current = opened, source, None if key is None else bytes(key)
 
 
 def configured() -> _core.Algorithm:
@@ -64,9 +64,14 @@ def configured() -> _core.Algorithm:
     return _current[0]
 
 
+def configured_key() -> bytes | None:
+    """The key of calls that name no algorithm."""
+    return _current[2]
+
+
 def report() -> dict[str, object]:
     """For info()."""
-    algorithm, source = _current
+    algorithm, source, _ = _current
     return {
         "algorithm": algorithm.name,
         "key_id": algorithm.key_id,
@@ -82,7 +87,7 @@ def read_key_file(path: str | os.PathLike[str]) -> bytes:
     """
     # Not blocking: a FIFO without a writer would wait for ever.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{_named(path)}: expected a regular file, found another kind")
@@ -93,7 +98,12 @@ def read_key_file(path: str | os.PathLike[str]) -> bytes:
                 f"{_named(path)}: expected a file that others cannot read, found mode {mode:04o}: "
                 f"chmod {allowed:o} {path}, and make a new key if others have read it"
             )
-        key = file.read(4096)
+        key = os.read(descriptor, 4096)
+    except OSError as error:  # of a file that was opened: it does not say of which
+        error.filename = os.fspath(path)
+        raise
+    finally:
+        os.close(descriptor)
     if len(key) != algorithms.KEY_BYTES:
         digits = key.strip()
         hexadecimal = len(digits) == 2 * algorithms.KEY_BYTES

@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 from mmhash import _core
-from mmhash._requests import Hashes, Request, items_of
+from mmhash._item_algorithm import OwnAlgorithm, opened
+from mmhash._requests import Hashes, Request, adopt, items_of, resolved_by
 from mmhash._streams import after_current_work
 from mmhash._workers import Workers
 from mmhash.lazy import held_by
@@ -36,6 +37,11 @@ class HashExecutor:
     caller's current stream will leave it; other work on the GPU does not wait for the hash. A PIL
     image that was not read yet is decoded before submit() returns, in the calling thread, because
     Pillow cannot do so in two threads at once.
+
+    With `algorithm` and `key`, those of mmhash.identity(), items are hashed by these unless they or
+    their class have an algorithm of their own: from submit() on, also where it raises, they have
+    them as their own. An item whose hash was computed by another one before is refused with a
+    ValueError, which reaches the one who asked; a hash that was assigned is as it is.
 
     At most `max_pending` requests wait or run at a time. Beyond that, submit() and hash() raise
     queue.Full, or with `when_full="wait"` wait for a place (hash() without blocking the event
@@ -57,6 +63,10 @@ class HashExecutor:
     >>> executor.submit("request 2", item)
     Traceback (most recent call last):
     RuntimeError: submit: this HashExecutor was shut down
+    >>> with mmhash.HashExecutor(algorithm="sha256", key=bytes(32)) as executor:
+    ...     item = mmhash.MultimodalDataItem(modality="IMAGE", feature=b"pixels")
+    ...     executor.submit("request 3", item).result() == [item.hash], len(item.identity)
+    (True, 32)
     """
 
     def __init__(
@@ -65,6 +75,8 @@ class HashExecutor:
         max_pending: int = 1024,
         *,
         when_full: Literal["raise", "wait"] = "raise",
+        algorithm: Any = None,
+        key: Any = None,
     ) -> None:
         for name, number in (("max_workers", max_workers), ("max_pending", max_pending)):
             if not isinstance(number, int) or isinstance(number, bool):
@@ -73,6 +85,7 @@ class HashExecutor:
                 raise ValueError(f"{name}: expected at least 1, found {number}")
         if when_full not in ("raise", "wait"):
             raise ValueError(f"when_full: expected 'raise' or 'wait', found {when_full!r}")
+        self._algorithm = opened(OwnAlgorithm, algorithm, key)
         self._max_pending = max_pending
         self._when_full = when_full
         self._workers = Workers(max_workers)
@@ -93,8 +106,8 @@ class HashExecutor:
 
         Raises ValueError if the id is of a request that is pending, or done and not fetched;
         queue.Full; RuntimeError after shutdown(), in a forked child, and where no thread can be
-        started; TypeError for inputs without `resolve()`; and what Pillow raises for a damaged
-        image.
+        started; TypeError for inputs without `resolve()`, and with an `algorithm` for items without
+        LazyHash; and what Pillow raises for a damaged image.
         """
         self._check_process()
         request = self._new_request(request_id, inputs)
@@ -208,9 +221,12 @@ class HashExecutor:
     def _new_request(self, request_id: Hashable, inputs: Any) -> Request:
         items = items_of(inputs)
         self._check_open()
+        by = self._algorithm
+        if by is not None:
+            adopt(items, by)
         values = [value for item in items for value in held_by(item)]
         _core.load_images(values)  # in another thread they could meet who goes on using them
-        work = after_current_work(values, lambda: [item.resolve() for item in items])
+        work = after_current_work(values, lambda: [resolved_by(item, by) for item in items])
         return Request(request_id, work, self._release, self._finish)
 
     def _enter(self, request: Request) -> None:

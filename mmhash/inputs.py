@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from mmhash import profiling
+from mmhash._item_algorithm import OwnAlgorithm, opened
 from mmhash.items import MultimodalDataItem
 
 
@@ -41,12 +42,14 @@ class MultimodalInputs:
     mrope_position_delta: Any = None
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> MultimodalInputs:
+    def from_dict(
+        cls, fields: dict[str, Any], *, algorithm: Any = None, key: Any = None
+    ) -> MultimodalInputs:
         """The inputs of a request, from what its processor returned. Reads no bytes of any tensor.
 
         `fields["mm_items"]` is a list of items, or of dicts of their fields. Items that are not
         valid (`is_valid()`) are dropped. Fields that this class does not have, such as `input_ids`,
-        are passed over.
+        are passed over. `algorithm` and `key` are for the items that are made of dicts here.
 
         Raises TypeError for what is no dict or a `mm_items` that is no list of items, and
         ValueError for an item without `feature`, `precomputed_embeddings` and hash, naming which.
@@ -55,20 +58,23 @@ class MultimodalInputs:
         Traceback (most recent call last):
         ValueError: mm_items[0]: feature and precomputed_embeddings: expected one of them, ...
         """
+        own = None
+        if algorithm is not None or key is not None:
+            own = opened(OwnAlgorithm, algorithm, key)
         if profiling.is_active():
             return profiling.construct_with(
-                cls._from_dict, fields, requests=1, items=_count(fields)
+                lambda given: cls._from_dict(given, own), fields, requests=1, items=_count(fields)
             )
-        return cls._from_dict(fields)
+        return cls._from_dict(fields, own)
 
     @classmethod
-    def _from_dict(cls, fields: dict[str, Any]) -> MultimodalInputs:
+    def _from_dict(cls, fields: dict[str, Any], own: OwnAlgorithm | None) -> MultimodalInputs:
         if not isinstance(fields, dict):
             raise TypeError(f"inputs: expected a dict, found a {type(fields).__qualname__}")
         given = fields.get("mm_items")
         if not isinstance(given, list):
             raise TypeError(f"mm_items: expected a list, found a {type(given).__qualname__}")
-        items = [_valid_item(i, item) for i, item in enumerate(given)]
+        items = [_valid_item(i, item, own) for i, item in enumerate(given)]
         optional = {name: fields[name] for name in fields if name in _OPTIONAL}
         return cls([item for item in items if item is not None], **optional)
 
@@ -116,10 +122,10 @@ _OPTIONAL = dict.fromkeys(field.name for field in dataclasses.fields(MultimodalI
 del _OPTIONAL["mm_items"]
 
 
-def _valid_item(position: int, given: Any) -> MultimodalDataItem | None:
+def _valid_item(position: int, given: Any, own: OwnAlgorithm | None) -> MultimodalDataItem | None:
     try:
         if isinstance(given, dict):
-            item = MultimodalDataItem._from_dict(given)
+            item = MultimodalDataItem._from_dict(given, own)
             return item if item.is_valid() else None
         if not isinstance(given, MultimodalDataItem):
             raise TypeError(

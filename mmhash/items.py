@@ -6,6 +6,9 @@ import dataclasses
 from typing import Any, ClassVar
 
 from mmhash import _core, profiling
+from mmhash._carried import described
+from mmhash._hash_state import STATE, HashState, Known
+from mmhash._item_algorithm import OWN, OwnAlgorithm, opened
 from mmhash._nested import is_empty
 from mmhash.lazy import HASHED, PROVIDED, LazyHash
 from mmhash.modality import Modality, as_modality
@@ -60,7 +63,11 @@ class MultimodalDataItem(LazyHash):
     Two items are equal only if they are the same object: comparing tensors would read their bytes,
     and comparing hashes would compute them.
 
-    Raises ValueError for an unknown modality or a negative hash, TypeError for one of another type.
+    `algorithm` and `key` are those of mmhash.identity(), for this item alone: see LazyHash for what
+    hashes where neither is given. They are never among the entries of `model_specific_data`.
+
+    Raises ValueError for an unknown modality or a negative hash, TypeError for one of another type;
+    and for an algorithm or key what mmhash.identity() raises.
 
     >>> item = mmhash.MultimodalDataItem("IMAGE", feature=b"pixels", image_grid_thw=[1, 2, 2])
     >>> entries = {"image_grid_thw": item.image_grid_thw}
@@ -94,6 +101,9 @@ class MultimodalDataItem(LazyHash):
         feature: Any = None,
         precomputed_embeddings: Any = None,
         model_specific_data: dict[str, Any] | None = None,
+        *,
+        algorithm: Any = None,
+        key: Any = None,
         **more: Any,
     ) -> None:
         if type(modality) is not Modality:
@@ -110,6 +120,8 @@ class MultimodalDataItem(LazyHash):
             precomputed_embeddings=precomputed_embeddings,
             model_specific_data=model_specific_data,
         )
+        if algorithm is not None or key is not None:
+            self.__dict__[OWN] = opened(OwnAlgorithm, algorithm, key)
         if hash is not None:
             self.hash = hash
         if pad_value is not None and (hash is None or pad_value != self.pad_value):
@@ -130,6 +142,8 @@ class MultimodalDataItem(LazyHash):
         if key in _FIELDS:
             setattr(self, key, value)
             return
+        if key in _OF_ALGORITHM:
+            raise AttributeError(f"{key}: expected in the constructor, found it set in an item")
         if key in self.read_by_encoder:
             self._keep_hash(key, value)
         self.model_specific_data[key] = value
@@ -173,22 +187,33 @@ class MultimodalDataItem(LazyHash):
             )
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> MultimodalDataItem:
+    def from_dict(
+        cls, fields: dict[str, Any], *, algorithm: Any = None, key: Any = None
+    ) -> MultimodalDataItem:
         """An item of these fields, others in `model_specific_data`. Reads no bytes of any tensor.
+
+        `algorithm` and `key` are as in the constructor, and may stand among the fields instead.
 
         Raises TypeError for what is no dict of str, and what the class and validate() raise.
         """
+        own = None
+        if algorithm is not None or key is not None:
+            own = opened(OwnAlgorithm, algorithm, key)
         if profiling.is_active():
-            return profiling.construct_with(cls._from_dict, fields)
-        return cls._from_dict(fields)
+            return profiling.construct_with(lambda given: cls._from_dict(given, own), fields)
+        return cls._from_dict(fields, own)
 
     @classmethod
-    def _from_dict(cls, fields: dict[str, Any]) -> MultimodalDataItem:
+    def _from_dict(
+        cls, fields: dict[str, Any], own: OwnAlgorithm | None = None
+    ) -> MultimodalDataItem:
         if not isinstance(fields, dict):
             raise TypeError(f"item: expected a dict, found a {type(fields).__qualname__}")
         if "modality" not in fields:
             raise ValueError("modality: expected a Modality or its name, found no such field")
         item = cls(**fields)
+        if own is not None:
+            item.__dict__.setdefault(OWN, own)
         item.validate()
         return item
 
@@ -222,24 +247,37 @@ class MultimodalDataItem(LazyHash):
         """Makes this one item of both: the features of both in a list, and their offsets.
 
         Both are resolved first, and the hash is then that of their two hashes in order,
-        `mmhash.hash_feature([self.hash, other.hash])`, as of an item that was hashed before it came
-        to be merged. Nothing of the other is changed; its `model_specific_data` is not taken over.
+        `mmhash.hash_feature([self.hash, other.hash])` by this item's algorithm, as of an item that
+        was hashed before it came to be merged. It travels as one that was computed by that, or as
+        one that was assigned if one of the two was. Nothing of the other is changed; its
+        `model_specific_data` is not taken over.
 
-        Raises what reading the two hashes raises, and TypeError if `other` is no item.
+        Raises what reading the two hashes raises, TypeError if `other` is no item, and ValueError
+        if either was hashed by another algorithm or key than this item's.
         """
         if not isinstance(other, MultimodalDataItem):
             raise TypeError(f"merge: expected an item, found a {type(other).__qualname__}")
-        number = _core.hash_feature([self.hash, other.hash])
+        by = self._algorithm()
+        pair = self._known(), other._known()
+        for known in pair:
+            if known.maker not in (None, by.maker):
+                raise ValueError(
+                    f"merge: expected two items hashed by {described(by.maker)}, found one hashed "
+                    f"by {described(known.maker)}; make both with one algorithm and key"
+                )
+        number = _core.hash_feature([known.number for known in pair], algorithm=by.algorithm)
+        assigned = any(known.maker is None for known in pair)
         for name in HASHED:
             ours, theirs = getattr(self, name), getattr(other, name)
             if theirs is not None:
                 setattr(self, name, theirs if ours is None else _as_list(ours) + _as_list(theirs))
         if other.offsets is not None:
             self.offsets = (self.offsets or []) + other.offsets
-        self.hash = number
+        self.__dict__[STATE] = HashState(Known(number, None, None if assigned else by.maker))
 
 
 _ALWAYS_HASHED = frozenset((*HASHED, "modality", "model_specific_data"))
+_OF_ALGORITHM = frozenset(("algorithm", "key"))
 _FIELDS = frozenset(field.name for field in dataclasses.fields(MultimodalDataItem)) | {*PROVIDED}
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, ClassVar
 
-from mmhash import _core, profiling
-from mmhash._hash_state import STATE, HashState, arrived, checked
+from mmhash import _carried, _core, profiling
+from mmhash._hash_state import (
+    STATE,
+    HashState,
+    Known,
+    Maker,
+    arrived,
+    checked_hash,
+    first_64_bits,
+)
+from mmhash._item_algorithm import OWN, ItemAlgorithm, configured, opened
 from mmhash._nested import is_empty
 from mmhash._single_flight import AsksForItselfError, compute_once
 
-HASH_MASK = 2**64 - 1
 PAD_VALUES = 2**30
 
 HASHED = ("feature", "precomputed_embeddings")
@@ -34,9 +41,16 @@ class LazyHash:
     copying read, too); and a copy that is given another feature forgets a hash that was computed
     of the old one, as if by None, so that parts of a bundle may be made by `copy.copy`.
 
-    `item.pad_value` is `item.hash % 2**30`. `item.identity` is the 16 bytes of mmhash.identity(),
+    An item is hashed by its own algorithm and key (MultimodalDataItem takes them, and HashExecutor
+    has them for items without), or those of its class, which come after the bases as in `class
+    Item(mmhash.LazyHash, algorithm="blake3", key=...)` and which subclasses inherit, or those that
+    mmhash.configure() has set when it is hashed. `copy` and `deepcopy` keep an item's own; pickle
+    leaves them out, and no key is ever in a pickle.
+
+    `item.pad_value` is `item.hash % 2**30`. `item.identity` is mmhash.identity(), 16 or 32 bytes,
     which an overriding hash does not change. `repr`, `==`, `dataclasses.asdict` and
-    `dataclasses.replace` hash nothing, and `replace` makes an item that is unresolved again.
+    `dataclasses.replace` hash nothing, and `replace` makes an item that is unresolved again and has
+    no algorithm of its own.
 
     Any thread may read and assign; two that read at once hash once. There is no lock: finalizers
     and signal handlers may do so too, an exception of theirs leaves nothing behind, and what they
@@ -46,13 +60,20 @@ class LazyHash:
     ValueError where there is nothing to hash, RuntimeError in place of an AttributeError, which
     Python would take for a missing attribute.
 
+    A computed hash travels with the name of its algorithm and the id of its key. Where it is first
+    read it is used, if that item would be hashed by the same there; if not, the item is hashed
+    again. Where that cannot be, because nothing is left to hash or what is there has no identity (a
+    handle of a transport), it is used unchecked. An item that is only passed on keeps what it came
+    with. `mmhash.info()["carried"]` counts all three, and the latter two are logged as a warning by
+    the logger "mmhash", once for each pair of algorithms and keys: configure all processes alike.
+
     **A hash that came with a pickle, or was assigned, is trusted:** it is not compared with the
     feature. Whoever can send an engine such items can give one image the cache entry of another.
     Let only processes that you trust do so (they can run code through pickle anyway), and never
     take a hash from a client's request.
 
     A class must not have fields called `hash`, `pad_value` or `identity`: TypeError when it is
-    defined.
+    defined, and for its algorithm and key what mmhash.identity() raises.
 
     >>> class Item(mmhash.LazyHash):
     ...     def __init__(self, feature=None, precomputed_embeddings=None):
@@ -62,6 +83,10 @@ class LazyHash:
     (False, True, True)
     >>> item.feature = None
     >>> item.hash == mmhash.hash_feature(b"pixels")
+    True
+    >>> class Keyed(Item, algorithm="blake3", key=bytes(32)):
+    ...     pass
+    >>> Keyed(b"pixels").identity == mmhash.identity(b"pixels", algorithm="blake3", key=bytes(32))
     True
     >>> item.hash = -1
     Traceback (most recent call last):
@@ -74,8 +99,13 @@ class LazyHash:
     feature: Any
     precomputed_embeddings: Any
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
+    _of_class: ClassVar[ItemAlgorithm | None] = None
+
+    def __init_subclass__(cls, *, algorithm: Any = None, key: Any = None, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
+        given = opened(ItemAlgorithm, algorithm, key)
+        if given is not None:
+            cls._of_class = given
         for name in PROVIDED:
             owner = next(base for base in cls.__mro__ if name in base.__dict__)
             if not isinstance(owner.__dict__[name], property):
@@ -99,7 +129,9 @@ class LazyHash:
     def hash(self, value: int | None) -> None:
         # In the place of the old state, in which a thread that is hashing now will store.
         self.__dict__[STATE] = (
-            HashState(forgotten=True) if value is None else HashState(_checked_hash(value))
+            HashState(forgotten=True)
+            if value is None
+            else HashState(Known(checked_hash(value), None, None))
         )
 
     @property
@@ -109,30 +141,27 @@ class LazyHash:
 
     @property
     def identity(self) -> bytes:
-        """16 bytes: mmhash.identity() of what the item holds, or held when it was resolved."""
+        """16 or 32 bytes: mmhash.identity() of what the item holds, or held when resolved."""
         state = self._state()
-        if type(state) is HashState:
-            return self._identity_in(state)
-        return checked(state)[2] or self._compute()
+        known = self._known_in(state)
+        if known.identity is None and state.of_identity is not None:
+            known = self._known_in(state.of_identity)
+        assert known.identity is not None
+        return known.identity
 
     @property
     def is_resolved(self) -> bool:
-        """Whether the hash is known. Never hashes."""
-        return _is_known(self.__dict__.get(STATE))
+        """Whether the hash is known, and not to be computed here. Never hashes."""
+        state = self.__dict__.get(STATE)
+        if type(state) is not HashState:
+            return state is not None
+        return self._is_settled(state) or ("carried" in state.cells and not self._parts())
 
     def resolve(self) -> int:
         """Computes the hash now, unless it is known, and returns it."""
         state = self._state()
-        if type(state) is not HashState:
-            return int(checked(state)[1])
-        if state.known() is None:
-            self._identity_in(state)
-            now = self.__dict__.get(STATE)
-            if type(now) is HashState and now.number is not None:
-                return now.number  # assigned meanwhile
         number = state.known()
-        assert number is not None
-        return number
+        return self._known().number if number is None else number
 
     def set_pad_value(self) -> None:
         """Does nothing: for callers of engines' items, whose hash this computed."""
@@ -174,7 +203,10 @@ class LazyHash:
         """Before an attribute gets that value: sees to it that the hash stays right."""
         state = self.__dict__.get(STATE)
         copied = type(state) is HashState and state.copied
-        if not copied and (_is_known(state) or (type(state) is HashState and state.forgotten)):
+        if type(state) is not HashState:
+            if state is not None:
+                return
+        elif not copied and (state.forgotten or self._is_settled(state)):
             return
         before, after = self._parts(), self._parts(name, value)
         if copied:
@@ -183,40 +215,92 @@ class LazyHash:
         elif not all(after.get(each) is part for each, part in before.items()):
             self.resolve()
 
-    def _state(self) -> Any:
-        """A HashState, or what a __setstate__ of the class's own put there."""
+    def _state(self) -> HashState:
+        """ValueError for what is none, which a __setstate__ of the class's own put there."""
         state = self.__dict__.get(STATE)
-        return self.__dict__.setdefault(STATE, HashState()) if state is None else state
+        if state is None:
+            state = self.__dict__.setdefault(STATE, HashState())
+        if type(state) is not HashState:
+            state = arrived(state)
+        return state
 
-    def _identity_in(self, state: HashState) -> bytes:
+    def _known(self) -> Known:
+        """The hash and where it is from, computed now unless it is known."""
+        state = self._state()
+        if "carried" in state.cells and self._is_settled(state):
+            known: Known = state.cells["result"]
+        else:
+            known = self._known_in(state)
+        now = self.__dict__.get(STATE)
+        if now is not state and type(now) is HashState and "result" in now.cells:
+            known = now.cells["result"]  # assigned meanwhile
+        return known
+
+    def _algorithm(self) -> ItemAlgorithm:
+        """Its own, its class's, or that of the process, now."""
+        return self.__dict__.get(OWN) or self._of_class or configured()
+
+    def _is_settled(self, state: HashState) -> bool:
+        """Whether the hash is known. One that came is from now on, if this process agrees."""
+        if state.known() is None:
+            carried = state.cells.get("carried")
+            if carried is not None:
+                expected = self._algorithm().maker
+                if carried.maker == expected:
+                    _settle(state, state.cells.setdefault("result", carried), expected)
+        return state.known() is not None  # another thread may have come to know it meanwhile
+
+    def _known_in(self, state: HashState) -> Known:
         try:
-            return compute_once(state.cells, self._compute)
+            known: Known = compute_once(state.cells, lambda: self._compute(state.cells))
         except AsksForItselfError:
             raise RuntimeError(
                 "hash: hashing the item's feature asked for the item's own hash"
             ) from None
+        state.known()
+        if "carried" in state.cells:
+            _settle(state, known, self._algorithm().maker)
+        return known
 
-    def _compute(self) -> bytes:
+    def _compute(self, cells: dict[str, Any]) -> Known:
+        """Or what came, if this process would have made the same or nothing can be hashed here."""
+        by = self._algorithm()
+        carried: Known | None = cells.get("carried")
         parts = self._parts()
+        if carried is not None and (carried.maker == by.maker or not parts):
+            return carried
         if not parts:
             raise ValueError(
                 "hash: nothing to hash, feature and precomputed_embeddings are empty; read the "
                 "hash before both are released, or assign it"
             )
         try:
-            return profiling.hash_with(_core.identity, self._whole(parts))
+            value, algorithm = self._whole(parts), by.algorithm
+            if profiling.is_active():
+                identity = profiling.hash_with(_core.identity, value, algorithm=algorithm)
+            else:
+                identity = _core.identity(value, algorithm=algorithm)
         except AttributeError as error:
             # `item.hash` would look like a missing attribute, and ask the class's __getattr__.
             source = next(parts[name] for name in HASHED if name in parts)
             raise RuntimeError(
                 f"hash: hashing a {type(source).__qualname__} failed: {error}"
             ) from error
+        except TypeError:
+            # It has no identity, as a handle of a transport that stands for the feature.
+            if carried is None:
+                raise
+            return carried
+        return Known(first_64_bits(identity), identity, by.maker)
 
     # How it travels.
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Of pickle, copy and deepcopy: the hash is in the state that they take."""
-        if not self.is_resolved and self._parts():
+        state = self.__dict__.get(STATE)
+        # What came, and was not read, travels on as it is: the last to receive it may know it.
+        travels = state.travelling() if type(state) is HashState else state
+        if travels is None and self._parts():
             if self.resolve_before_copying:
                 self.resolve()
             else:  # Pillow pickles an image that failed to load as black pixels
@@ -227,12 +311,16 @@ class LazyHash:
         """As without the mixin, but refusing a hash that this version does not understand."""
         attributes, slots = state if isinstance(state, tuple) else (state, None)
         if attributes:
-            own = arrived(attributes.get(STATE))
-            self.__dict__.update(attributes)
+            own = attributes.get(STATE)
             if own is not None:
-                self.__dict__[STATE] = own
-            else:
-                self.__dict__.pop(STATE, None)
+                own = own.taken() if type(own) is HashState else arrived(own)
+            self.__dict__.update(attributes)
+            # Neither of the two stands there where pickle has left it out.
+            for name, value in ((STATE, own), (OWN, attributes.get(OWN))):
+                if value is not None:
+                    self.__dict__[name] = value
+                else:
+                    self.__dict__.pop(name, None)
         for name, value in (slots or {}).items():
             object.__setattr__(self, name, value)
 
@@ -244,23 +332,12 @@ def held_by(item: Any) -> list[Any]:
     return [getattr(item, name, None) for name in HASHED]
 
 
-def _is_known(state: Any) -> bool:
-    return state.known() is not None if type(state) is HashState else state is not None
+def _settle(state: HashState, known: Known, expected: Maker) -> None:
+    """Accounts once for a hash that came, now that there is a result."""
+    carried = state.cells.pop("carried", None)
+    if carried is not None:
+        _carried.settled(carried, known, expected)
 
 
 def _same(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return before.keys() == after.keys() and all(after[name] is before[name] for name in after)
-
-
-def _checked_hash(value: Any) -> int:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(
-            f"hash: expected a non-negative int or None, found a {type(value).__qualname__}"
-        ) from None
-    if number < 0:
-        raise ValueError(f"hash: expected a non-negative int or None, found {number}")
-    return number & HASH_MASK

@@ -145,14 +145,17 @@ def is_active() -> bool:
     return bool(_active.get())
 
 
-def hash_with(function: Callable[[A], R], value: A) -> R:
-    """`function(value)`, counted as one hash."""
+def hash_with(function: Callable[..., R], value: Any, **keywords: Any) -> R:
+    """`function(value, **keywords)`, counted as one hash. Ask is_active() first where time counts.
+
+    (Keywords that are passed on cost as much as the hash of something small.)
+    """
     found = _active.get()
     if not found:
-        return function(value)
+        return function(value, **keywords)
     hits, start = _core.cache_stats()[0], time.perf_counter()
     try:
-        return function(value)
+        return function(value, **keywords)
     finally:
         seconds = time.perf_counter() - start
         hits = max(0, _core.cache_stats()[0] - hits)  # cache_clear() sets it to 0

@@ -184,6 +184,13 @@ def test_without_the_package_blake3() -> None:
     assert "pip install blake3" in done.stderr
 
 
+def test_an_environment_without_the_package_blake3() -> None:
+    done = run_python(
+        "import sys; sys.modules['blake3'] = None; import mmhash", MMHASH_ALGORITHM="blake3"
+    )
+    assert "ImportError: environment variable MMHASH_ALGORITHM: algorithm 'blake3'" in done.stderr
+
+
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     path = tmp_path / "key"

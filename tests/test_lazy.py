@@ -306,7 +306,7 @@ def test_a_received_hash_is_trusted() -> None:
     assert received.hash == 1
 
 
-@pytest.mark.parametrize("state", [(1, 5, None), "text", (), (None, 1, None)])
+@pytest.mark.parametrize("state", [(1, 5, None), (2, 5, None), "text", (), (None, 1, None)])
 def test_a_state_of_another_version(state: Any) -> None:
     item = Plain(b"pixels")
     item.__dict__[lazy.STATE] = state

@@ -80,6 +80,31 @@ def test_an_exception_at_any_line(action: str) -> None:
         assert make_item().hash == RIGHT
 
 
+@pytest.mark.parametrize("then", ["exception", "finalizer"])
+@pytest.mark.parametrize("here", ["xxh3", "blake3"])
+@pytest.mark.parametrize("action", ["hash", "identity", "release", "copy", "deepcopy"])
+def test_at_any_line_while_a_hash_that_came_is_settled(action: str, here: str, then: str) -> None:
+    """Whether or not it is what this process computes."""
+    data = pickle.dumps(make_item())
+    mmhash.configure(here)
+    right = make_item().hash
+    items: list[Any] = []
+
+    def make() -> tuple[Callable[[], object], Callable[[], object]]:
+        item = pickle.loads(data)
+        items.append(item)
+
+        def finalizer() -> None:
+            assert item.hash == right
+            item.feature = None
+
+        return interrupt if then == "exception" else finalizer, lambda: ACTIONS[action](item)
+
+    for number in every_line(make):
+        assert items[-1].hash == right, f"line {number}"
+        assert items[-1].identity == make_item().identity, f"line {number}"
+
+
 def test_an_exception_at_any_line_read_by_another_thread_first() -> None:
     items: list[Any] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -128,6 +129,32 @@ def test_each_thread_gets_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     item.feature.gate.set()
     join(threads)
     assert [str(error) for error in found] == ["broken"] * 4
+
+
+@pytest.mark.parametrize(("here", "how"), [("blake3", "used"), ("sha256", "recomputed")])
+def test_threads_settle_a_hash_that_came_once(here: str, how: str) -> None:
+    mmhash.configure("blake3")
+    data = pickle.dumps(Plain(b"pixels"))
+    mmhash.configure(here)
+    right = mmhash.hash_feature(b"pixels")
+    before: Any = mmhash.info()["carried"]
+    items = [pickle.loads(data) for _ in range(200)]
+    barrier = threading.Barrier(8)
+    found: list[int] = []
+
+    def read() -> None:
+        for item in items:
+            barrier.wait(30)
+            if len(found) % 3 == 0:
+                item.feature = None
+            found.append(item.hash)
+
+    join([start(read) for _ in range(8)])
+    assert found == [right] * (8 * len(items))
+    after: Any = mmhash.info()["carried"]
+    assert {name: after[name] - before[name] for name in after} == {
+        name: len(items) if name == how else 0 for name in after
+    }
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

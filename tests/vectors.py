@@ -1,4 +1,4 @@
-"""The 98 frozen cases of `vectors.json`, each as the Python value that it describes."""
+"""The 98 frozen cases of `vectors.json` and `vectors-algorithms.json`, each as its Python value."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ from PIL import Image
 from reference import DTYPES, payload
 
 BANDS = {"L": 1, "P": 1, "RGB": 3, "RGBA": 4}
+KEY = bytes(range(32))
+
+#: What `vectors-algorithms.json` says of each case: the field, and the algorithm and key it is of.
+DIGESTS: dict[str, tuple[str, bytes | None]] = {
+    "blake3": ("blake3", None),
+    "blake3_keyed": ("blake3", KEY),
+    "sha256": ("sha256", None),
+    "sha256_keyed": ("sha256", KEY),
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,13 @@ class Case:
 def load() -> list[Case]:
     cases = json.loads((Path(__file__).parent / "vectors.json").read_text(encoding="utf-8"))
     return [Case(i, c, bytes.fromhex(c["identity"])) for i, c in enumerate(cases)]
+
+
+def load_digests() -> list[dict[str, bytes]]:
+    """The digests of `vectors-algorithms.json` by their fields, for each case in its order."""
+    text = (Path(__file__).parent / "vectors-algorithms.json").read_text(encoding="utf-8")
+    cases = json.loads(text)
+    return [{field: bytes.fromhex(case[field]) for field in DIGESTS} for case in cases]
 
 
 CASES = load()

@@ -31,8 +31,22 @@ def ratios(ones: Sequence[float], others: Sequence[float]) -> str:
     return f"{mean:.2f}x ± {mean * statistics.stdev(logs) / len(logs) ** 0.5:.2f}"
 
 
-def machine_line(machine: dict[str, Any]) -> str:
+def algorithm_of(document: dict[str, Any]) -> str:
+    """With which mmhash hashed. Results that do not say are of when there was only one."""
+    name: str = document.get("algorithm", "xxh3")
+    return {"sha256": "SHA-256"}.get(name, name.upper())
+
+
+def mmhash_of(document: dict[str, Any]) -> str:
+    """Which mmhash was measured: "mmhash 0.1.0 (XXH3, AVX2)"."""
+    machine, algorithm = document["machine"], algorithm_of(document)
+    isa = f", {machine['isa'].upper()}" if algorithm == "XXH3" else ""  # a package has its own
+    return f"mmhash {machine['mmhash']} ({algorithm}{isa})"
+
+
+def machine_line(document: dict[str, Any]) -> str:
+    machine = document["machine"]
     return (
         f"{machine['cpu']}, {machine['cpus']} CPUs, Python {machine['python']}, torch "
-        f"{machine['torch']}, mmhash {machine['mmhash']} ({machine['isa'].upper()})"
+        f"{machine['torch']}, {mmhash_of(document)}"
     )

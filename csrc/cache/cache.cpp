@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <new>
 #include <utility>
 
 namespace mmhash {
@@ -176,14 +177,18 @@ std::atomic<std::size_t> size_for_child{kDefaultCacheSize};
 Cache& cache() {
   Cache* current = the_cache.load(std::memory_order_acquire);
   if (current == nullptr) {
-    static const int registered = pthread_atfork(
-        [] {
-          if (const Cache* parent = the_cache.load()) {
-            size_for_child.store(parent->stats().maxsize);
-          }
-        },
-        nullptr, [] { the_cache.store(nullptr); });
-    (void)registered;
+    // A child must not wait for a mutex that a thread of its parent held. Tried again where memory is short.
+    static const bool registered = [] {
+      const int status = pthread_atfork(
+          [] {
+            if (const Cache* parent = the_cache.load()) {
+              size_for_child.store(parent->stats().maxsize);
+            }
+          },
+          nullptr, [] { the_cache.store(nullptr); });
+      return status == 0 ? true : throw std::bad_alloc();
+    }();
+    static_cast<void>(registered);
     Cache* made = new Cache(size_for_child.load());
     if (the_cache.compare_exchange_strong(current, made)) {
       return *made;

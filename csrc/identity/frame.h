@@ -59,7 +59,9 @@ class FrameOf {
   }
 
   void raw(const void* data, std::size_t size) {
-    std::memcpy(bytes_ + size_, data, size);
+    if (size > 0) {  // else `data` may be null, as of the shape of a tensor without dimensions
+      std::memcpy(bytes_ + size_, data, size);
+    }
     size_ += size;
   }
 
@@ -79,9 +81,6 @@ class FrameOf {
 // Of a value with a payload. Before it stand at most mark and kind, a dtype's name with its length byte, and
 // the number of dimensions with the dimensions.
 using Frame = FrameOf<kMark.size() + 1 + 256 + 1 + 8 * kMaxDims + kLeafBytes>;
-
-// Of a number.
-using SmallFrame = FrameOf<32>;
 
 // The digest of a frame of any length: a short header, then the rest, such as the identities of the values it
 // is made of. A long rest is not copied.

@@ -1,4 +1,5 @@
 // Whatever else has `__dlpack__` (JAX, CuPy, paddle, ...) -> TensorView.
+#include "intake/attributes.h"
 #include "intake/tensor_view.h"
 
 namespace mmhash {
@@ -31,7 +32,7 @@ py::object export_capsule(py::handle value) {
 bool read_dlpack(py::handle value, TensorView& view) {
   // On the type, as for every special method: an instance attribute does not make a tensor.
   PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(value.ptr()));
-  if (PyObject_HasAttrString(type, "__dlpack__") == 0) {
+  if (!find_attribute(type, "__dlpack__")) {
     return false;
   }
   // The capsule is not renamed, so it stays ours and its destructor frees the export.

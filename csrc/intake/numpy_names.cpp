@@ -1,5 +1,6 @@
 #include "intake/numpy_names.h"
 
+#include "intake/attributes.h"
 #include "intake/tensor_view.h"
 
 namespace mmhash {
@@ -17,7 +18,7 @@ bool find_numpy_names() {
     return false;
   }
   // A mock is not NumPy: the real one may come later.
-  if (PyType_Check(array.ptr()) == 0 || PyType_Check(generic.ptr()) == 0 || !py::hasattr(array, "base")) {
+  if (PyType_Check(array.ptr()) == 0 || PyType_Check(generic.ptr()) == 0 || !find_attribute(array, "base")) {
     return false;
   }
   NumpyNames found;

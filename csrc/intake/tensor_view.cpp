@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "intake/attributes.h"
+
 namespace mmhash {
 namespace {
 
@@ -104,31 +106,29 @@ std::string type_name(py::handle value) {
     const std::string module = py::str(type.attr("__module__"));
     const std::string name = py::str(type.attr("__qualname__"));
     return module == "builtins" ? name : module + "." + name;
-  } catch (py::error_already_set&) {
+  } catch (py::error_already_set& error) {
+    if (error.matches(PyExc_MemoryError)) {
+      throw;
+    }
     return Py_TYPE(value.ptr())->tp_name;
   }
 }
 
 std::string dtype_text(py::handle value) {
   try {
-    return py::str(py::getattr(value, "dtype", py::str("unknown")));
-  } catch (py::error_already_set&) {
+    return py::str(value.attr("dtype"));
+  } catch (py::error_already_set& error) {
+    if (error.matches(PyExc_MemoryError)) {
+      throw;
+    }
     return "unknown";
   }
 }
 
 py::object if_imported(const char* module, const char* attribute) {
-  PyObject* modules = PyImport_GetModuleDict();  // borrowed
-  PyObject* found = PyDict_GetItemString(modules, module);
-  if (found == nullptr) {
-    return {};
-  }
+  const py::object found = find_item(PyImport_GetModuleDict(), module);
   // A module that is being imported just now may not have the attribute yet.
-  PyObject* value = PyObject_GetAttrString(found, attribute);
-  if (value == nullptr) {
-    PyErr_Clear();
-  }
-  return py::reinterpret_steal<py::object>(value);
+  return found ? find_attribute(found, attribute) : py::object();
 }
 
 }  // namespace mmhash

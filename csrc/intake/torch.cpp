@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "intake/attributes.h"
 #include "intake/counters.h"
 #include "intake/tensor_view.h"
 #include "intake/torch_names.h"
@@ -75,10 +76,11 @@ bool flag(py::handle value, PyObject* method) {
 // Throws Unsupported if the tensor is one that has no identity; returns if nothing is known against it.
 void refuse_without_memory(py::handle value) {
   const auto text = [&](const char* attribute) -> std::string {
-    return py::str(py::getattr(value, attribute, py::str("unknown")));
+    const py::object found = find_attribute(value, attribute);
+    return found ? std::string(py::str(found)) : "unknown";
   };
   const auto is = [&](const char* attribute) {
-    const py::object found = py::getattr(value, attribute, py::none());
+    const py::object found = find_attribute(value, attribute);
     return found.ptr() == Py_True;
   };
   const std::string type = "a " + type_name(value);
@@ -101,7 +103,7 @@ void refuse_without_memory(py::handle value) {
 [[noreturn]] void refuse_null(py::handle value) {
   const std::string type = "a " + type_name(value);
   const auto is = [&](py::handle owner, const char* function, auto&&... argument) {
-    const py::object found = py::getattr(owner, function, py::none());
+    const py::object found = find_attribute(owner, function, py::none());
     return !found.is_none() && py::object(found(argument...)).ptr() == Py_True;
   };
   const py::module_ module = py::module_::import("torch");
@@ -118,7 +120,7 @@ void refuse_without_memory(py::handle value) {
 
 // A lazy module's parameter has neither shape nor data, and torch raises ValueError of whatever it is asked.
 bool is_uninitialized(py::handle value) {
-  return py::hasattr(py::type::of(value), "materialize");
+  return static_cast<bool>(find_attribute(py::type::of(value), "materialize"));
 }
 
 [[noreturn]] void refuse_dtype(py::handle value) {

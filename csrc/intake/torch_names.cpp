@@ -3,6 +3,7 @@
 #include <string>
 
 #include "identity/dtype.h"
+#include "intake/attributes.h"
 #include "intake/tensor_view.h"
 
 namespace mmhash {
@@ -17,11 +18,11 @@ PyObject* kept(const py::object& object) {
 
 // Null if this torch has no such attribute.
 PyObject* lookup(py::handle owner, const char* name) {
-  return py::getattr(owner, name, py::object()).release().ptr();
+  return find_attribute(owner, name, py::object()).release().ptr();
 }
 
 const dlpack::ExchangeApi* find_exchange_api(py::handle tensor_type) {
-  const py::object capsule = py::getattr(tensor_type, "__dlpack_c_exchange_api__", py::none());
+  const py::object capsule = find_attribute(tensor_type, "__dlpack_c_exchange_api__", py::none());
   if (!PyCapsule_IsValid(capsule.ptr(), "dlpack_exchange_api")) {
     return nullptr;
   }
@@ -35,7 +36,7 @@ const dlpack::ExchangeApi* find_exchange_api(py::handle tensor_type) {
 py::dict find_dtypes(py::handle module, py::handle dtype_type) {
   py::dict dtypes;
   for (std::size_t i = 0; i < kDtypes.size(); ++i) {
-    const py::object dtype = py::getattr(module, std::string(kDtypes[i].name).c_str(), py::none());
+    const py::object dtype = find_attribute(module, std::string(kDtypes[i].name).c_str(), py::none());
     if (py::isinstance(dtype, dtype_type)) {  // older torch lacks some
       dtypes[dtype] = py::int_(i);
     }
@@ -58,7 +59,7 @@ bool find_torch_names() {
     return false;
   }
   for (const char* needed : {"__torch_dispatch__", "detach", "is_conj", "is_neg"}) {
-    if (!py::hasattr(tensor, needed)) {
+    if (!find_attribute(tensor, needed)) {
       return false;
     }
   }
@@ -67,8 +68,8 @@ bool find_torch_names() {
   found.no_dispatch = kept(tensor.attr("__torch_dispatch__"));
   found.dtypes = kept(find_dtypes(module, dtype_type));
   found.exchange = find_exchange_api(tensor);
-  const py::object version = py::getattr(module, "version", py::none());
-  found.rocm = !py::getattr(version, "hip", py::none()).is_none();
+  const py::object version = find_attribute(module, "version", py::none());
+  found.rocm = !find_attribute(version, "hip", py::none()).is_none();
 
   found.detach = kept(tensor.attr("detach"));
   found.is_conj = kept(tensor.attr("is_conj"));
@@ -78,12 +79,12 @@ bool find_torch_names() {
   found.untyped_storage = lookup(tensor, "untyped_storage");
   found.version = lookup(tensor, "_version");
 
-  const py::object storage = py::getattr(module, "UntypedStorage", py::none());
+  const py::object storage = find_attribute(module, "UntypedStorage", py::none());
   found.is_shared = lookup(storage, "is_shared");
   found.resizable = lookup(storage, "resizable");
   found.storage_is_pinned = lookup(storage, "is_pinned");
 
-  const py::object extension = py::getattr(module, "_C", py::none());
+  const py::object extension = find_attribute(module, "_C", py::none());
   found.current_raw_stream = lookup(extension, "_cuda_getCurrentRawStream");
 
   found.parameter = kept(parameter);

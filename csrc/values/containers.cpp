@@ -57,7 +57,10 @@ std::string key_text(py::handle key) {
   std::string text;
   try {
     text = py::str(py::repr(key).attr("encode")("ascii", "backslashreplace").attr("decode")());
-  } catch (py::error_already_set&) {
+  } catch (py::error_already_set& error) {
+    if (error.matches(PyExc_MemoryError)) {
+      throw;
+    }
     return "<" + type_name(key) + ">";  // such as an int of more digits than Python converts
   }
   if (text.front() == '\'' && text.find('"') == std::string::npos) {

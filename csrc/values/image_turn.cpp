@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "intake/attributes.h"
 #include "intake/gil.h"
 
 // Mutual exclusion, guarded by the GIL
@@ -58,7 +59,9 @@ std::atomic<unsigned> forks{0};  // that lie between this process and the one th
 
 Table& table() {
   static auto* const made = new Table;  // the interpreter may end before it
-  static const int watched = pthread_atfork(nullptr, nullptr, [] { ++forks; });
+  static const bool watched = [] {
+    return pthread_atfork(nullptr, nullptr, [] { ++forks; }) == 0 ? true : throw std::bad_alloc();
+  }();
   static_cast<void>(watched);
   if (made->forks != forks) {
     made->forks = forks;
@@ -142,7 +145,7 @@ py::object own_attribute(py::handle image, const char* name) {
   if (!attributes) {
     throw py::error_already_set();
   }
-  return py::reinterpret_borrow<py::object>(PyDict_GetItemString(attributes.ptr(), name));
+  return find_item(attributes, name);
 }
 
 ImageTurn::ImageTurn(py::handle image) {

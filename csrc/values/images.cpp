@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "intake/attributes.h"
 #include "intake/tensor_view.h"
 #include "values/containers.h"
 #include "values/exceptions.h"
@@ -63,7 +64,7 @@ void remember_failure(py::handle image, const py::error_already_set& error) {
 }
 
 bool has_format(py::handle image, const char* name) {
-  return py::getattr(image, "format", py::none()).equal(py::str(name));
+  return find_attribute(image, "format", py::none()).equal(py::str(name));
 }
 
 void refuse_failed(py::handle image) {

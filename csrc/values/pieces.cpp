@@ -44,7 +44,7 @@ void update_with(Fold& fold, bool needs_gil, const Dtype& dtype, const TensorVie
 
 // Feeds pieces of elements of that dtype to the fold. The iterator runs between them, with the GIL: what it
 // raises ends the hash.
-void update_with(Fold& fold, bool needs_gil, const Dtype& dtype, const py::iterable& pieces) {
+void update_with(Fold& fold, bool needs_gil, const Dtype& dtype, py::handle pieces) {
   for (const py::handle piece : pieces) {
     TensorView view;
     if (!read_tensor(piece, view) && !read_buffer(piece, view)) {
@@ -60,7 +60,7 @@ void update_with(Fold& fold, bool needs_gil, const Dtype& dtype, const py::itera
 }  // namespace
 
 Digest identity_from_pieces(const Algorithm& algorithm, const std::string& dtype_name, const py::tuple& shape,
-                            const py::iterable& pieces) {
+                            py::handle pieces) {
   const Dtype* dtype = find_dtype(dtype_name);
   if (dtype == nullptr) {
     throw py::value_error("identity v1 has no dtype named '" + dtype_name + "'");
@@ -78,7 +78,7 @@ Digest identity_from_pieces(const Algorithm& algorithm, const std::string& dtype
   return Frame(*dtype, extents).digest(algorithm, *fold);
 }
 
-Digest bytes_identity_from_pieces(const Algorithm& algorithm, std::size_t size, const py::iterable& pieces) {
+Digest bytes_identity_from_pieces(const Algorithm& algorithm, std::size_t size, py::handle pieces) {
   const std::unique_ptr<Fold> fold = algorithm.start_fold(size);
   update_with(*fold, algorithm.needs_gil, *find_dtype("uint8"), pieces);
   Frame frame('Y');

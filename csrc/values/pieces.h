@@ -16,9 +16,9 @@ namespace py = pybind11;
 // Of a tensor: `shape` a tuple of int, `pieces` an iterable of contiguous CPU tensors or buffers. ValueError
 // if the pieces do not add up to the shape or the dtype is unknown.
 Digest identity_from_pieces(const Algorithm& algorithm, const std::string& dtype, const py::tuple& shape,
-                            const py::iterable& pieces);
+                            py::handle pieces);
 
 // Of `size` bytes, likewise.
-Digest bytes_identity_from_pieces(const Algorithm& algorithm, std::size_t size, const py::iterable& pieces);
+Digest bytes_identity_from_pieces(const Algorithm& algorithm, std::size_t size, py::handle pieces);
 
 }  // namespace mmhash

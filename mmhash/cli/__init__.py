@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from mmhash._version import __version__
 from mmhash.cli.console import OutputError, print_error, write_stdout
+from mmhash.cli.errors import UsageError
 
 
 class Command(NamedTuple):
@@ -69,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         status: int = args.run(args)
+    except UsageError as error:
+        print_error(str(error))
+        return 2
     except KeyboardInterrupt:
         return INTERRUPTED
     except OutputError as error:

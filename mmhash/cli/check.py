@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmhash.cli.checksum_lines import Expected, escape, parse_line, printable
+from mmhash.cli.algorithm_options import Verifier
+from mmhash.cli.checksum_lines import Expected, Maker, escape, parse_line, printable
 from mmhash.cli.console import Console
 from mmhash.cli.entries import Notice, ReadOptions
 from mmhash.cli.errors import reason
@@ -12,22 +13,23 @@ from mmhash.cli.files import STDIN, size_of
 from mmhash.cli.records import Failure, hash_file
 
 
-def check(lists: Sequence[str], options: ReadOptions) -> int:
+def check(lists: Sequence[str], options: ReadOptions, verifier: Verifier) -> int:
     """Verify every line of these lists, print `PATH: OK` or `FAILED`, and return the status.
 
-    Only what is listed is looked at: a tensor that was added to a file since is no failure.
+    A file is hashed by what its lines name, once for each of those. Only what is listed is looked
+    at: a tensor that was added to a file since is no failure.
     """
     expected: list[Expected] = []
     with Console(0) as console:
         malformed = sum(_read_list(console, path, expected) for path in lists)
-    by_path: dict[str, list[Expected]] = {}
+    together: dict[tuple[str, Maker], list[Expected]] = {}
     for line in expected:
-        by_path.setdefault(line.path, []).append(line)
+        together.setdefault((line.path, line.maker), []).append(line)
     failed, done = 0, 0
-    with Console(sum(map(size_of, by_path))) as console:
-        for path, lines in by_path.items():
+    with Console(sum(size_of(path) for path, _ in together)) as console:
+        for (path, maker), lines in together.items():
             console.begin(path, done, size_of(path))
-            verdicts = _verdicts(console, path, lines, options)
+            verdicts = _verdicts(console, path, maker, lines, options, verifier)
             for line, verdict in zip(lines, verdicts, strict=True):
                 where = escape(path) + (f" {escape(line.name)}" if line.name else "")
                 console.out(f"{where}: {verdict}")
@@ -61,13 +63,22 @@ def _read_list(console: Console, path: str, expected: list[Expected]) -> int:
 
 
 def _verdicts(
-    console: Console, path: str, lines: Sequence[Expected], options: ReadOptions
+    console: Console,
+    path: str,
+    maker: Maker,
+    lines: Sequence[Expected],
+    options: ReadOptions,
+    verifier: Verifier,
 ) -> list[str]:
     if path == STDIN:
         return ["FAILED (the standard input cannot be read once more)"] * len(lines)
+    try:
+        algorithm = verifier.opened(maker)
+    except (ValueError, ImportError) as error:
+        return [f"FAILED ({reason(error)})"] * len(lines)
     found: dict[str, str] = {}
     whole_file = ""
-    for result in hash_file(path, options, console.advance):
+    for result in hash_file(path, options, algorithm, console.advance):
         if isinstance(result, Notice):
             console.warn(f"{escape(path)}: {printable(result.text)}")
         elif not isinstance(result, Failure):

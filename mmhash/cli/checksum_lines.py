@@ -3,7 +3,14 @@ r"""The text form of an identity: one line a value, which `--check` reads back.
     IDENTITY  PATH                        a file that is hashed as bytes, as b3sum writes it
     IDENTITY  PATH \t NAME \t DTYPE \t SHAPE    a tensor; the name is empty where a file holds one
 
-(without the blanks around the tabs). A path or name may hold any character, a newline or a tab too.
+(without the blanks around the tabs). An identity is by XXH3 if it is 32 digits and no more. Any
+other says what it is by, as digests of container images do, and in a name of ours, so that neither
+people nor b3sum or sha256sum take it for the hash of a file's bytes:
+
+    mmhash-blake3:DIGITS                          64 digits; or mmhash-sha256
+    mmhash-blake3-keyed-0123456789abcdef:DIGITS   by a key, of which that is the id
+
+A path or name may hold any character, a newline or a tab too.
 As in b3sum, a line in which something is escaped starts with a backslash. Escaped are the
 backslash, every control character (a name out of a downloaded file must not steer the terminal)
 and, in a path, bytes that are not UTF-8: so all output is UTF-8, and every path can be read back.
@@ -13,7 +20,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from mmhash import algorithms
 
 if TYPE_CHECKING:
     from mmhash.cli.records import Record
@@ -24,7 +33,28 @@ TO_ESCAPE = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 ESCAPED = re.compile(
     r"\\(?:(?P<short>[\\nrt])|x(?P<byte>[0-9a-f]{2})|u(?P<code>[0-9a-f]{4})|.?)", re.DOTALL
 )
-LINE = re.compile(r"(?P<mark>\\?)(?P<identity>[0-9a-fA-F]{32})  (?P<path>[^\t]+)(\t(?P<rest>.*))?")
+NAMED = tuple(name for name in algorithms.NAMES if name != "xxh3")
+LINE = re.compile(
+    r"(?P<mark>\\?)"
+    rf"(mmhash-(?P<algorithm>{'|'.join(NAMED)})(-keyed-(?P<key_id>[0-9a-f]{{16}}))?:)?"
+    r"(?P<identity>(?(algorithm)[0-9a-fA-F]{64}|[0-9a-fA-F]{32}))"
+    r"  (?P<path>[^\t]+)(\t(?P<rest>.*))?"
+)
+
+
+class Maker(NamedTuple):
+    """By what an identity is: the algorithm's name, and the key's id or None."""
+
+    algorithm: str
+    key_id: str | None
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the digits."""
+        if self.algorithm == "xxh3":
+            return ""
+        keyed = "" if self.key_id is None else f"-keyed-{self.key_id}"
+        return f"mmhash-{self.algorithm}{keyed}:"
 
 
 def escape(text: str) -> str:
@@ -87,7 +117,7 @@ def format_record(record: Record) -> str:
     plain = "\t".join(fields)
     escaped = "\t".join(map(escape, fields))
     mark = "" if escaped == plain else "\\"
-    return f"{mark}{record.identity.hex()}  {escaped}"
+    return f"{mark}{record.maker.prefix}{record.identity.hex()}  {escaped}"
 
 
 def _shape(record: Record) -> str:
@@ -100,10 +130,11 @@ def _shape(record: Record) -> str:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a line says: this value of this file has this identity."""
+    """What a line says: this value of this file has this identity, by this maker."""
 
     path: str
     name: str
+    maker: Maker
     identity: str
 
 
@@ -112,8 +143,10 @@ def parse_line(line: str) -> Expected:
     match = LINE.fullmatch(line)
     if match is None:
         shown = line if len(line) <= 60 else line[:60] + "..."
-        raise ValueError(f"expected 32 hex digits, two spaces and a path, got {shown!r}")
+        forms = "".join(f", or mmhash-{name}: and 64" for name in NAMED)
+        raise ValueError(f"expected 32 hex digits{forms}, two spaces and a path, got {shown!r}")
     path, name = match["path"], (match["rest"] or "").partition("\t")[0]
     if match["mark"]:
         path, name = unescape(path), unescape(name)
-    return Expected(path, name, match["identity"].lower())
+    maker = Maker(match["algorithm"] or "xxh3", match["key_id"])
+    return Expected(path, name, maker, match["identity"].lower())

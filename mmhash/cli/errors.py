@@ -10,6 +10,10 @@ class UnusableFileError(Exception):
     """A file that cannot be hashed, for the reason that its message gives."""
 
 
+class UsageError(Exception):
+    """What was asked for cannot be done, whatever the files: one line, and the status is 2."""
+
+
 def require(module: str, purpose: str, install: str) -> ModuleType:
     """Import an optional package, or say what it is for and how to install it.
 

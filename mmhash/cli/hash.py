@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from mmhash.cli import algorithm_options
 from mmhash.cli.check import check
 from mmhash.cli.checksum_lines import escape, format_record, printable
 from mmhash.cli.console import Console
@@ -16,7 +17,8 @@ DESCRIPTION = """\
 Print the identity of each file, one line a value: `IDENTITY  PATH`, and for tensors and images tabs
 with name, dtype and shape. Arrays (.npy, .npz), checkpoints (.pt, .pth), .safetensors and images
 are hashed as the values they hold, so a tensor has one identity in whatever file it lies; anything
-else is hashed as its bytes."""
+else is hashed as its bytes. An identity that is not by xxh3 says what it is by, as in
+mmhash-blake3:DIGITS."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read lines that this command printed from each PATH, and verify them",
     )
+    algorithm_options.add_arguments(parser)
     parser.add_argument(
         "--max-image-pixels",
         type=_pixels,
@@ -50,13 +53,14 @@ def run(args: argparse.Namespace) -> int:
     """Hash every file, or check. Returns the exit status."""
     options = ReadOptions(max_image_pixels=args.max_image_pixels)
     if args.check:
-        return check(args.paths, options)
+        return check(args.paths, options, algorithm_options.Verifier.chosen(args))
+    algorithm = algorithm_options.chosen(args)
     sizes = [size_of(path) for path in args.paths]
     done, status = 0, 0
     with Console(sum(sizes)) as console:
         for path, size in zip(args.paths, sizes, strict=True):
             console.begin(path, done, size)
-            for result in hash_file(path, options, console.advance):
+            for result in hash_file(path, options, algorithm, console.advance):
                 if isinstance(result, Notice):
                     console.warn(f"{escape(path)}: {printable(result.text)}")
                 elif isinstance(result, Failure):

@@ -14,7 +14,7 @@ from mmhash import _core
 PIECE_BYTES = 64 << 20
 
 
-def identity(value: Any, progress: Callable[[int], None]) -> bytes:
+def identity(value: Any, progress: Callable[[int], None], algorithm: _core.Algorithm) -> bytes:
     """As `mmhash.identity`. progress: called before each piece with the bytes that are behind.
 
     In pieces go bytes, and arrays and CPU tensors whose elements lie one after the other. Others,
@@ -22,14 +22,16 @@ def identity(value: Any, progress: Callable[[int], None]) -> bytes:
     """
     if isinstance(value, memoryview):
         if value.nbytes <= PIECE_BYTES:
-            return mmhash.identity(value)
-        return _core.bytes_identity_from_pieces(value.nbytes, _pieces(value, progress))
+            return mmhash.identity(value, algorithm=algorithm)
+        return _core.bytes_identity_from_pieces(value.nbytes, _pieces(value, progress), algorithm)
     flat = _flat_bytes(value)
     if flat is None or flat.nbytes <= PIECE_BYTES:
-        return mmhash.identity(value)
-    mmhash.identity(value[:0])  # a dtype without identity is refused here, in the same words
+        return mmhash.identity(value, algorithm=algorithm)
+    mmhash.identity(
+        value[:0], algorithm=algorithm
+    )  # a dtype without identity is refused here, in the same words
     dtype = getattr(value.dtype, "name", None) or str(value.dtype).removeprefix("torch.")
-    return _core.identity_from_pieces(dtype, tuple(value.shape), _pieces(flat, progress))
+    return _core.identity_from_pieces(dtype, tuple(value.shape), _pieces(flat, progress), algorithm)
 
 
 def _pieces(flat: Any, progress: Callable[[int], None]) -> Iterator[Any]:

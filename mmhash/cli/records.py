@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mmhash import _core
 from mmhash.cli import piecewise
+from mmhash.cli.checksum_lines import Maker
 from mmhash.cli.entries import Entry, Notice, ReadOptions
 from mmhash.cli.errors import reason
 from mmhash.cli.files import entries
@@ -31,6 +33,7 @@ class Record:
     kind: tensor, image, bytes, or the kind of a plain value in a .pt file (int, str, list, ...).
     dtype and shape: a tensor's; an image's mode and its (width, height); otherwise None.
     nbytes: the bytes of its elements or pixels; None for a plain value.
+    maker: the algorithm and key that the identity is by.
     """
 
     path: str
@@ -39,6 +42,7 @@ class Record:
     dtype: str | None
     shape: tuple[int, ...] | None
     nbytes: int | None
+    maker: Maker
     identity: bytes
 
     def as_json(self) -> dict[str, object]:
@@ -50,6 +54,8 @@ class Record:
             "dtype": self.dtype,
             "shape": None if self.shape is None else list(self.shape),
             "bytes": self.nbytes,
+            "algorithm": self.maker.algorithm,
+            "key_id": self.maker.key_id,
             "identity": self.identity.hex(),
             "hash": int.from_bytes(self.identity[:8], "big"),  # as mmhash.hash_feature
         }
@@ -67,6 +73,7 @@ class Failure:
 def hash_file(
     path: str,
     options: ReadOptions,
+    algorithm: _core.Algorithm,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Record | Failure | Notice]:
     """Hash each value of a file. A value is loaded only when its result is asked for.
@@ -78,7 +85,7 @@ def hash_file(
     try:
         for found in entries(path, options):
             if isinstance(found, Entry):
-                yield _hash_one(path, found.name, found.load, progress)
+                yield _hash_one(path, found.name, found.load, algorithm, progress)
             elif isinstance(found, Notice):
                 yield found
             else:
@@ -88,12 +95,17 @@ def hash_file(
 
 
 def _hash_one(
-    path: str, name: str, load: Callable[[], object], progress: Callable[[int], None]
+    path: str,
+    name: str,
+    load: Callable[[], object],
+    algorithm: _core.Algorithm,
+    progress: Callable[[int], None],
 ) -> Record | Failure:
     try:
         value = load()
-        identity = piecewise.identity(value, progress)
-        return Record(path, name, *_describe(value), identity)
+        identity = piecewise.identity(value, progress, algorithm)
+        maker = Maker(algorithm.name, algorithm.key_id)
+        return Record(path, name, *_describe(value), maker, identity)
     except Exception as error:
         return Failure(path, name, reason(error))
 

@@ -6,40 +6,38 @@ uninstalling in one process: the lock, the undo log, what `mmhash.info()` says a
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import sys
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from mmhash import _info
+from mmhash._counters import Counters
 from mmhash._version import __version__
+from mmhash.engines.agreement import announce, withdraw
+from mmhash.engines.algorithm import Choice, chosen
+from mmhash.engines.engine import Engine, Replaced, UnsupportedEngineError
 from mmhash.engines.patches import Patches
 
-ALGORITHM = "xxh3"
 SWITCH = "MMHASH_ENGINES"
-
-
-class UnsupportedEngineError(RuntimeError):
-    """The installed engine is not as mmhash knows it. Nothing of it was replaced."""
 
 
 @dataclass(frozen=True)
 class Installation:
     """mmhash in an engine, in this process.
 
-    `algorithm` is what now makes the hashes; `replaced` are the dotted names of the engine's that
-    were replaced. uninstall() puts them back; calling it again does nothing. Any thread may call
-    it.
+    `algorithm` is what now makes the hashes, and `key_id` tells its key from others (None without
+    one); `replaced` are the dotted names of the engine's that were replaced. uninstall() puts them
+    back; calling it again does nothing. Any thread may call it.
     """
 
     engine: str
     engine_version: str
     algorithm: str
+    key_id: str | None
     replaced: tuple[str, ...]
     _uninstall: Callable[[], None] = field(repr=False, compare=False)
 
@@ -48,90 +46,11 @@ class Installation:
         self._uninstall()
 
 
-class Counters:
-    """Lock-free counters: any thread may add, also from a finalizer that interrupts an addition."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        # One call of an itertools.count is atomic, and its repr() is the way to look at it.
-        self._counts = {name: itertools.count() for name in names}
-
-    def add(self, name: str) -> None:
-        """Adds one to the counter of that name."""
-        next(self._counts[name])
-
-    def read(self) -> dict[str, int]:
-        """All of them, as they are now."""
-        return {name: int(repr(each)[len("count(") : -1]) for name, each in self._counts.items()}
-
-
-def _nothing() -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Replaced:
-    """What an engine tells of its replacements, which are in the Patches that it was given."""
-
-    algorithm: str = ALGORITHM
-    note: str = ""
-    """For the log line, behind the engine's version."""
-    report: Mapping[str, object] = field(default_factory=dict)
-    """For mmhash.info(), besides the version, the algorithm and the counters."""
-    settle: Callable[[], None] = _nothing
-    """Called before anything is put back, without a lock, perhaps more than once: may hash."""
-
-
-class Engine(ABC):
-    """What is particular to an engine. One object in a process, in a folder of its own."""
-
-    name: ClassVar[str]
-    """Of its folder, and in `mmhash.info()["engines"]`."""
-    title: ClassVar[str]
-    tested: ClassVar[tuple[str, ...]]
-    """The versions that the tests run in."""
-    counters: ClassVar[tuple[str, ...]] = ("hashes",)
-    options: ClassVar[Mapping[str, object]] = {}
-    """Of install(), with what they are where nobody says."""
-    logger: ClassVar[logging.Logger]
-
-    @abstractmethod
-    def load(self) -> Any:
-        """Imports what probe() looks at. ImportError where the engine is not installed.
-
-        Called without a lock: an import runs foreign code and waits for other threads' imports.
-        """
-
-    @abstractmethod
-    def probe(self, loaded: Any) -> Any:
-        """What was recognised, with its `version`, before anything is replaced.
-
-        Raises UnsupportedEngineError, which names what was expected and what was found.
-        """
-
-    @abstractmethod
-    def replace(
-        self,
-        probe: Any,
-        patches: Patches,
-        counters: Counters,
-        options: Mapping[str, Any],
-        *,
-        plugin: bool,
-    ) -> Replaced:
-        """Puts mmhash in, each replacement through `patches`. What it raises undoes them all.
-
-        `plugin` says that the engine itself has loaded mmhash, through its entry point.
-        """
-
-    def short(self, name: str) -> str:
-        """A dotted name of what was replaced, for the log line."""
-        return name
-
-
 class _State:
     """An installation, or as much of one as an interrupted call has left."""
 
-    def __init__(self, engine: Engine, asked: Mapping[str, object]) -> None:
+    def __init__(self, engine: Engine, choice: Choice, asked: Mapping[str, object]) -> None:
+        self.choice = choice
         self.patches = Patches()
         self.counters = Counters(engine.counters)
         given = {name: value for name, value in asked.items() if value is not None}
@@ -157,29 +76,43 @@ class Adapter:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork_in_child)
 
-    def install(self, *, plugin: bool = False, **asked: object) -> Installation:
+    def install(
+        self,
+        *,
+        plugin: bool = False,
+        algorithm: str | None = None,
+        key: bytes | None = None,
+        **asked: object,
+    ) -> Installation:
         """The Installation that is in force: a new one, or that of an earlier call.
 
-        An option that is None is as it is. Raises what the engine's load() and probe() raise, and
-        ValueError where it is installed already with another option.
+        An option that is None is as it is. Raises what chosen() and the engine's load() and probe()
+        raise, and ValueError where it is installed already with another option.
         """
+        choice = chosen(self._engine.variable, algorithm, key)
+        named = algorithm is not None or key is not None
         loaded = self._engine.load()
         with self._changing():
             state = self._current
             new = None
             if state is None or state.installation is None:
                 self._undo()
-                state = new = self._replace(loaded, plugin, asked)
+                state = new = self._replace(loaded, plugin, choice, asked)
             installation = state.installation
             assert installation is not None
-            options = state.options
+            now = {"algorithm": state.choice, **state.options}
         if new is not None:
+            if choice.warning:
+                log_or_print(self._engine.logger, logging.WARNING, choice.warning)
             log_or_print(self._engine.logger, logging.INFO, self._line(new, installation))
-        for name, value in asked.items():
-            if value is not None and value != options[name]:
+            if wrong := announce(self._engine.name, str(choice)):
+                log_or_print(self._engine.logger, logging.ERROR, wrong)
+        wanted = {"algorithm": choice if named else None, **asked}
+        for name, value in wanted.items():
+            if value is not None and value != now[name]:
                 raise ValueError(
-                    f"{name}: expected {options[name]!r}, with which mmhash is installed in "
-                    f"{self._engine.title} already, found {value!r}: uninstall() first"
+                    f"{name}: expected {_shown(now[name])}, with which mmhash is installed in "
+                    f"{self._engine.title} already, found {_shown(value)}: uninstall() first"
                 )
         return installation
 
@@ -187,16 +120,30 @@ class Adapter:
         """Puts the engine back as it was; does nothing where mmhash is not installed."""
         self._uninstall(self._current)
 
-    def load_plugin(self, **asked: object) -> None:
+    def is_wanted(self) -> bool:
+        """Whether a server that starts is to have mmhash: not with MMHASH_ENGINES=off.
+
+        Raises SystemExit, with one line, for what the environment cannot mean: an Exception of a
+        plugin's would be logged by the engine, which runs on, beside ranks that have mmhash.
+        """
+        try:
+            if not enabled():
+                return False
+            chosen(self._engine.variable)
+        except (ImportError, ValueError) as error:
+            raise SystemExit(f"mmhash in {self._engine.title}: {error}") from None
+        return True
+
+    def load_plugin(self) -> None:
         """install(), for an entry point that the engine calls because mmhash is installed.
 
-        Does nothing with MMHASH_ENGINES=off. An engine that mmhash does not know is left alone,
-        with one warning.
+        Does nothing, or ends the process, as is_wanted() has it. An engine that mmhash does not
+        know is left alone, with one warning.
         """
-        if not enabled():
+        if not self.is_wanted():
             return
         try:
-            self.install(plugin=True, **asked)
+            self.install(plugin=True)
         except UnsupportedEngineError as error:
             log_or_print(self._engine.logger, logging.WARNING, str(error))
 
@@ -211,24 +158,33 @@ class Adapter:
             )
         return self._lock
 
-    def _replace(self, loaded: Any, plugin: bool, asked: Mapping[str, object]) -> _State:
+    def _replace(
+        self, loaded: Any, plugin: bool, choice: Choice, asked: Mapping[str, object]
+    ) -> _State:
         engine = self._engine
-        self._current = state = _State(engine, asked)
+        self._current = state = _State(engine, choice, asked)
         try:
             probe = engine.probe(loaded)
             state.replaced = replaced = engine.replace(
-                probe, state.patches, state.counters, state.options, plugin=plugin
+                probe,
+                state.patches,
+                state.counters,
+                choice.algorithm,
+                state.options,
+                plugin=plugin,
             )
             _info.engines[engine.name] = lambda: {
                 "version": probe.version,
-                "algorithm": replaced.algorithm,
+                "algorithm": choice.name,
+                "key_id": choice.key_id,
                 **replaced.report,
                 **state.counters.read(),
             }
             state.installation = Installation(
                 engine=engine.name,
                 engine_version=probe.version,
-                algorithm=replaced.algorithm,
+                algorithm=choice.name,
+                key_id=choice.key_id,
                 replaced=tuple(state.patches.names()),
                 _uninstall=lambda: self._uninstall(state),
             )
@@ -260,6 +216,7 @@ class Adapter:
         if state is None:
             return []
         state.installation = None
+        withdraw(self._engine.name)
         _info.engines.pop(self._engine.name, None)
         left = state.patches.undo()
         self._current = None
@@ -271,16 +228,14 @@ class Adapter:
         untested = "" if version in engine.tested else " (not among those tested)"
         note = "" if state.replaced is None else state.replaced.note
         return (
-            f"mmhash {__version__} ({installation.algorithm}) in {engine.title} {version}"
+            f"mmhash {__version__} ({state.choice}) in {engine.title} {version}"
             f"{untested}{note}; replaced "
             + (", ".join(map(engine.short, installation.replaced)) or "nothing")
         )
 
 
-def check_algorithm(algorithm: str | None) -> None:
-    """Raises ValueError for another than the one that mmhash has."""
-    if algorithm not in (None, ALGORITHM):
-        raise ValueError(f"algorithm: expected {ALGORITHM!r} or None, found {algorithm!r}")
+def _shown(option: object) -> str:
+    return repr(str(option)) if isinstance(option, Choice) else repr(option)
 
 
 def enabled() -> bool:

@@ -11,10 +11,20 @@ from command_line import Run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmhash.cli.checksum_lines import escape, format_record, parse_line, unescape
+from mmhash.cli.checksum_lines import Expected, Maker, escape, format_record, parse_line, unescape
 from mmhash.cli.records import Record
 
 IDENTITY = "00112233445566778899aabbccddeeff"
+LONG = IDENTITY * 2
+KEY_ID = "0123456789abcdef"
+#: By what an identity can be, and how it stands in a line.
+SPELLED = {
+    Maker("xxh3", None): IDENTITY,
+    Maker("blake3", None): f"mmhash-blake3:{LONG}",
+    Maker("blake3", KEY_ID): f"mmhash-blake3-keyed-{KEY_ID}:{LONG}",
+    Maker("sha256", None): f"mmhash-sha256:{LONG}",
+    Maker("sha256", KEY_ID): f"mmhash-sha256-keyed-{KEY_ID}:{LONG}",
+}
 
 # Any text that a path or a name can be: lone surrogates too, as paths that are not UTF-8 have them.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=()), min_size=1)
@@ -28,8 +38,12 @@ def test_escaping_is_reversible_and_printable(text: str) -> None:
     escaped.encode()  # no surrogate is left
 
 
-@given(texts, texts | st.just(""), st.booleans())
-def test_a_line_is_read_back(path: str, name: str, tensor: bool) -> None:
+@given(texts, texts | st.just(""), st.booleans(), st.sampled_from([*SPELLED.items()]))
+def test_a_line_is_read_back(
+    path: str, name: str, tensor: bool, spelled: tuple[Maker, str]
+) -> None:
+    maker, identity = spelled
+    digits = identity.rpartition(":")[2]
     record = Record(
         path=path,
         name=name if tensor else "",
@@ -37,22 +51,33 @@ def test_a_line_is_read_back(path: str, name: str, tensor: bool) -> None:
         dtype="float32" if tensor else None,
         shape=(2, 3) if tensor else None,
         nbytes=24,
-        identity=bytes.fromhex(IDENTITY),
+        maker=maker,
+        identity=bytes.fromhex(digits),
     )
     line = format_record(record)
     assert "\n" not in line
     assert line.startswith("\\") == any(escape(text) != text for text in (path, record.name))
     parsed = parse_line(line)
-    assert (parsed.path, parsed.name, parsed.identity) == (path, record.name, IDENTITY)
+    assert parsed == Expected(path, record.name, maker, digits)
+    assert line.removeprefix("\\").partition("  ")[0] == identity
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", r"expected 32 hex digits, two spaces and a path, got ''"),
-        ("0" * 31 + "  a", r"expected 32 hex digits, two spaces and a path, got '0+  a'"),
-        ("0" * 32 + " a", r"expected 32 hex digits, two spaces and a path"),
-        ("0" * 32 + "  ", r"expected 32 hex digits, two spaces and a path"),
+        ("", r"expected 32 hex digits, .*two spaces and a path, got ''"),
+        ("0" * 31 + "  a", r"expected 32 hex digits, .*two spaces and a path, got '0+  a'"),
+        ("0" * 32 + " a", r"expected 32 hex digits, .*two spaces and a path"),
+        ("0" * 32 + "  ", r"expected 32 hex digits, .*two spaces and a path"),
+        (LONG + "  a", "or mmhash-blake3: and 64, or mmhash-sha256: and 64, two spaces"),
+        (f"mmhash-blake3:{IDENTITY}  a", "expected 32 hex digits"),
+        (f"mmhash-blake3:{LONG}0  a", "expected 32 hex digits"),
+        (f"mmhash-xxh3:{IDENTITY}  a", "expected 32 hex digits"),
+        (f"mmhash-md5:{IDENTITY}  a", "expected 32 hex digits"),
+        (f"blake3:{LONG}  a", "expected 32 hex digits"),
+        (f"mmhash-sha256-keyed-:{LONG}  a", "expected 32 hex digits"),
+        (f"mmhash-sha256-keyed-{KEY_ID}0:{LONG}  a", "expected 32 hex digits"),
+        (f"mmhash-xxh3-keyed-{KEY_ID}:{IDENTITY}  a", "expected 32 hex digits"),
         ("0" * 1000, r"got '0{60}\.\.\.'"),
         ("\\" + "0" * 32 + r"  a\q", r"expected one of \\\\ .* got '\\\\q'"),
         ("\\" + "0" * 32 + "  a\\", r"expected one of \\\\ .* got '\\\\'"),
@@ -130,7 +155,7 @@ def test_lines_that_cannot_be_used(cli: Run, files: list[object]) -> None:
         "-: FAILED (the standard input cannot be read once more)",
     ]
     messages = result.err.splitlines()
-    assert messages[0].startswith("mmhash: list:2: expected 32 hex digits, two spaces and a path")
+    assert messages[0].startswith("mmhash: list:2: expected 32 hex digits, or mmhash-blake3: ")
     assert messages[1].startswith("mmhash: list:4: 'utf-8' codec can't decode byte 0xff")
     assert messages[2] == "mmhash: missing: No such file or directory"
     assert messages[3] == "mmhash: 1 of 3 identities could not be confirmed"

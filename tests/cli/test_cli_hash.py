@@ -188,13 +188,15 @@ def test_json(cli: Run, tmp_path: Path) -> None:
         {
             "path": str(path),
             **dict(zip(keys, facts, strict=True)),
+            "algorithm": "xxh3",
+            "key_id": None,
             "identity": identity.hex(),
             "hash": int.from_bytes(identity[:8], "big"),
         }
         for path, facts, identity in zip(paths, expected, identities, strict=True)
     ]
     assert records[0]["hash"] == mmhash.hash_feature(array)
-    order = ["path", "name", "kind", "dtype", "shape", "bytes", "identity", "hash"]
+    order = ["path", *keys, "algorithm", "key_id", "identity", "hash"]
     assert all(list(record) == order for record in records)
 
 
@@ -210,9 +212,11 @@ def test_the_documented_examples(cli: Run, tmp_path: Path, monkeypatch: pytest.M
     save_file(weights, "model.safetensors")
     Image.new("RGB", (30, 20), (1, 2, 3)).save("photo.png")
     text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-    first, check, *_ = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    first, check, named, *_ = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
     files = first.splitlines()[0].removeprefix("$ mmhash hash ").split()
     assert cli("hash", *files).out == first.partition("\n")[2]
+    command = named.splitlines()[0].removeprefix("$ mmhash ").split()
+    assert cli(*command).out == named.partition("\n")[2]
     Path("identities.txt").write_text(cli("hash", "features.npy", "model.safetensors").out)
     save_file(weights | {"embed.weight": torch.zeros(2)}, "model.safetensors")
     result = cli("hash", "--check", "identities.txt")

@@ -12,6 +12,7 @@ import torch
 from command_line import Run
 from safetensors.torch import save_file
 
+from mmhash import _core, algorithms
 from mmhash.cli import piecewise, records
 from mmhash.cli.console import Console
 from mmhash.cli.entries import ReadOptions
@@ -41,24 +42,36 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(piecewise, "PIECE_BYTES", 1_000)
 
 
+@pytest.mark.parametrize("key", [None, bytes(range(32))], ids=["plain", "keyed"])
+@pytest.mark.parametrize("algorithm", ["blake3", "sha256"])
+@pytest.mark.parametrize("values", [IN_PIECES, WHOLE], ids=["in pieces", "whole"])
+def test_by_other_algorithms(values: dict[str, Any], algorithm: str, key: bytes | None) -> None:
+    opened = algorithms.opened(algorithm, key)
+    for name, value in values.items():
+        found = piecewise.identity(value, lambda _: None, opened)
+        assert found == reference.identity(value, algorithm, key), name
+
+
 @pytest.mark.parametrize("name", IN_PIECES)
 def test_in_pieces(name: str) -> None:
     seen: list[int] = []
     value = IN_PIECES[name]
-    assert piecewise.identity(value, seen.append) == reference.identity(value)
+    assert piecewise.identity(value, seen.append, _core.XXH3) == reference.identity(value)
     assert seen == list(range(0, value.nbytes, 1_000))
 
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_as_a_whole(name: str) -> None:
     seen: list[int] = []
-    assert piecewise.identity(WHOLE[name], seen.append) == reference.identity(WHOLE[name])
+    found = piecewise.identity(WHOLE[name], seen.append, _core.XXH3)
+    assert found == reference.identity(WHOLE[name])
     assert seen == []
 
 
 def test_a_dtype_without_identity_is_refused_in_the_words_of_identity() -> None:
+    nameless = torch.zeros(5_000, dtype=torch.uint8).view(torch.bits8)
     with pytest.raises(TypeError, match="no identity for value"):
-        piecewise.identity(torch.zeros(5_000, dtype=torch.uint8).view(torch.bits8), lambda _: None)
+        piecewise.identity(nameless, lambda _: None, _core.XXH3)
 
 
 def test_an_interrupt_between_two_pieces_leaves_nothing_open(tmp_path: Path) -> None:
@@ -70,7 +83,7 @@ def test_an_interrupt_between_two_pieces_leaves_nothing_open(tmp_path: Path) -> 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(records.hash_file(str(path), ReadOptions(), interrupt))
+        list(records.hash_file(str(path), ReadOptions(), _core.XXH3, interrupt))
     maps = Path("/proc/self/maps")
     if maps.exists():
         assert str(path) not in maps.read_text(), "the file is still mapped"

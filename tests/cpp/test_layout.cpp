@@ -1,26 +1,16 @@
 // Gathering strided memory, against index arithmetic written out element by element.
 #include <algorithm>
-#include <cstring>
 
 #include "check.h"
 #include "identity/layout.h"
+#include "strided_memory.h"
 
 using namespace mmhash;
 
 namespace {
 
-struct Case {
-  const Dtype* dtype;
-  std::vector<std::int64_t> shape, strides;  // strides in bytes
-  std::vector<std::byte> memory;
-  std::int64_t origin = 0;  // of the first element in the memory
-  Transform transform;
-
-  const std::byte* data() const { return memory.data() + origin; }
-};
-
-Case random_case() {
-  Case c;
+Layout random_case() {
+  Layout c;
   c.dtype = &kDtypes[static_cast<std::size_t>(random_between(0, kDtypes.size() - 1))];
   const std::int64_t ndim = random_between(0, 5);
   std::int64_t low = 0, high = 0, elements = 1;
@@ -55,53 +45,7 @@ Case random_case() {
   return c;
 }
 
-// The element's bytes as the digest wants them, one number at a time.
-void transform_number(std::byte* bytes, std::size_t size, bool flip, bool negate, bool swap,
-                      ElementClass kind) {
-  if (swap) {
-    std::reverse(bytes, bytes + size);
-  }
-  if (kind == ElementClass::Integer && negate) {
-    std::uint64_t number = 0;
-    std::memcpy(&number, bytes, size);
-    number = 0 - number;
-    std::memcpy(bytes, &number, size);
-  } else if (flip != negate) {
-    bytes[size - 1] ^= std::byte{0x80};
-  }
-}
-
-std::vector<std::byte> expected_payload(const Case& c) {
-  std::size_t count = 1;
-  for (const std::int64_t extent : c.shape) {
-    count *= static_cast<std::size_t>(extent);
-  }
-  const std::size_t itemsize = c.dtype->itemsize;
-  std::vector<std::byte> out(count * itemsize);
-  for (std::size_t i = 0; i < count; ++i) {
-    std::int64_t offset = 0;
-    std::size_t rest = i;
-    for (std::size_t d = c.shape.size(); d-- > 0; rest /= static_cast<std::size_t>(c.shape[d])) {
-      offset += static_cast<std::int64_t>(rest % static_cast<std::size_t>(c.shape[d])) * c.strides[d];
-    }
-    std::byte* element = out.data() + i * itemsize;
-    std::memcpy(element, c.data() + offset, itemsize);
-    const Transform& t = c.transform;
-    const ElementClass kind = c.dtype->element_class;
-    if (kind == ElementClass::Complex) {
-      transform_number(element, itemsize / 2, false, t.negate, t.swap_bytes, kind);
-      transform_number(element + itemsize / 2, itemsize / 2, t.conjugate, t.negate, t.swap_bytes, kind);
-    } else {
-      transform_number(element, itemsize, false, t.negate, t.swap_bytes, kind);
-    }
-    if (kind == ElementClass::Bool) {
-      *element = std::byte{*element != std::byte{0}};
-    }
-  }
-  return out;
-}
-
-void check(const Case& c) {
+void check(const Layout& c) {
   const Payload payload(c.data(), *c.dtype, c.shape, c.strides, c.transform);
   const std::vector<std::byte> expected = expected_payload(c);
   CHECK(payload.size() == expected.size(), "%zu bytes, expected %zu", payload.size(), expected.size());
@@ -132,7 +76,7 @@ int main() {
   constexpr int kCases = 10000;
   int in_place = 0;
   for (int i = 0; i < kCases; ++i) {
-    const Case c = random_case();
+    const Layout c = random_case();
     check(c);
     in_place += Payload(c.data(), *c.dtype, c.shape, c.strides, c.transform).in_place();
   }

@@ -1,29 +1,16 @@
 // The fold of a payload, in every way it can be reached, against the five lines of docs/SPEC.md.
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 #include <thread>
 
 #include "check.h"
 #include "identity/thread_pool.h"
 #include "identity/tree.h"
+#include "slow_tree.h"
 
 using namespace mmhash;
 
 namespace {
-
-std::vector<std::byte> slow_tree(std::vector<std::byte> payload) {
-  while (payload.size() > 8192) {
-    std::vector<std::byte> above;
-    for (std::size_t i = 0; i < payload.size(); i += 8192) {
-      const Xxh3Digest digest = xxh3_128(payload.data() + i, std::min<std::size_t>(8192, payload.size() - i));
-      const auto* bytes = reinterpret_cast<const std::byte*>(digest.data());
-      above.insert(above.end(), bytes, bytes + digest.size());
-    }
-    payload = std::move(above);
-  }
-  return payload;
-}
 
 std::vector<std::byte> fold_of(const Payload& payload) {
   std::vector<std::byte> out(kLeafBytes);

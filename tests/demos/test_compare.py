@@ -71,6 +71,30 @@ def test_json(cli: Run, photo: Path) -> None:
     assert idle["median_s"] < min(row["median_s"] for row in reading)
 
 
+def test_what_is_configured_changes_no_claim(
+    cli: Run, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMHASH_ALGORITHM", "sha256")  # of the second process
+    mmhash.configure("sha256")
+    result = cli("compare", photo, "--json", "--repeat", "3")
+    assert (result.status, result.err) == (0, "")
+    document = json.loads(result.out)
+    with Image.open(photo) as image:
+        features, _ = qwen_features(image)
+    assert document["identity"] == mmhash.identity(features, algorithm="xxh3").hex()
+    names = [row["name"] for row in document["rows"]]
+    assert {"mmhash, 1 thread", "mmhash by BLAKE3, 1 thread"} < {*names}
+
+
+def test_a_blake3_that_disagrees_is_not_timed(
+    cli: Run, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselines, "blake3_256", lambda feature: bytes(32))
+    result = cli("compare", photo, "--repeat", "3")
+    assert (result.status, result.out) == (1, "")
+    assert f"mmhash: {photo}: expected the package's BLAKE3 " in result.err
+
+
 def test_without_torch(cli: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     result = cli("compare", photo, "--repeat", "3")
@@ -138,7 +162,7 @@ def test_an_image_too_long(cli: Run, tmp_path: Path) -> None:
     assert "expected an image at most 200 times as long as wide, got 3000x10 pixels" in result.err
 
 
-@pytest.mark.parametrize("module", ["numpy", "PIL.Image", "xxhash", "matplotlib"])
+@pytest.mark.parametrize("module", ["numpy", "PIL.Image", "xxhash", "blake3", "matplotlib"])
 def test_a_missing_package(cli: Run, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     result = cli("compare")

@@ -7,82 +7,19 @@ import linecache
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
+from fake_engine import FakeEngine, UnsupportedFakeError
 
 import mmhash
+from mmhash._counters import Counters
 from mmhash.engines import adapter as adapters
 from mmhash.engines import patches as patches_module
-from mmhash.engines.adapter import (
-    Adapter,
-    Counters,
-    Engine,
-    Installation,
-    Replaced,
-    UnsupportedEngineError,
-    enabled,
-    log_or_print,
-)
-from mmhash.engines.patches import Patches
-
-
-class UnsupportedFakeError(UnsupportedEngineError):
-    pass
-
-
-class FakeEngine(Engine):
-    name = "fake"
-    title = "Fake"
-    tested = ("1.0",)
-    counters = ("hashes", "sent")
-    options: ClassVar[Mapping[str, object]] = {"lazy": True}
-    logger = logging.getLogger("mmhash.tests.engines")
-
-    def __init__(self) -> None:
-        self.module: Any = type("module", (), {"version": "1.0", "hash": len, "pad": len})
-        self.plugin: list[bool] = []
-        self.settled = 0
-        self.on_load: Callable[[], object] = lambda: None
-        self.on_replace: Callable[[], object] = lambda: None
-
-    def load(self) -> Any:
-        self.on_load()
-        return self.module
-
-    def probe(self, loaded: Any) -> Any:
-        if loaded.hash is not len:
-            raise UnsupportedFakeError(f"hash: expected len, found {loaded.hash}")
-        return loaded
-
-    def replace(
-        self,
-        probe: Any,
-        patches: Patches,
-        counters: Counters,
-        options: Mapping[str, Any],
-        *,
-        plugin: bool,
-    ) -> Replaced:
-        self.plugin.append(plugin)
-
-        def hash_(value: Any) -> int:
-            counters.add("hashes")
-            return -len(value)
-
-        patches.replace(probe, "hash", hash_)
-        self.on_replace()
-        patches.add(probe, "lazy", options["lazy"])
-        return Replaced(note=", lazily", report={"lazy": options["lazy"]}, settle=self.settle)
-
-    def settle(self) -> None:
-        self.settled += 1
-
-    def is_as_released(self) -> bool:
-        return self.module.hash is len and not hasattr(self.module, "lazy")
+from mmhash.engines.adapter import Adapter, Installation, enabled, log_or_print
 
 
 @pytest.fixture
@@ -109,8 +46,14 @@ def test_install_and_uninstall(engine: FakeEngine, adapter: Adapter) -> None:
         assert (installation.engine, installation.engine_version) == ("fake", "1.0")
         assert [name.rpartition(".")[2] for name in installation.replaced] == ["hash", "lazy"]
         assert engine.module.hash("abc") == -3
-        expected = {"version": "1.0", "algorithm": "xxh3", "lazy": True, "hashes": 1, "sent": 0}
-        assert report() == expected
+        assert report() == {
+            "version": "1.0",
+            "algorithm": "blake3",
+            "key_id": None,
+            "lazy": True,
+            "hashes": 1,
+            "sent": 0,
+        }
         installation.uninstall()
         installation.uninstall()
         assert engine.is_as_released()
@@ -188,10 +131,12 @@ def test_the_plugin(engine: FakeEngine, adapter: Adapter, monkeypatch: pytest.Mo
     adapter.load_plugin()
     assert engine.is_as_released()
     monkeypatch.setenv("MMHASH_ENGINES", "on")
-    adapter.load_plugin(lazy=False)
+    adapter.load_plugin()
     assert engine.plugin == [True]
-    adapter.load_plugin(lazy=None)  # as it is
-    assert report()["lazy"] is False
+    adapter.uninstall()
+    adapter.install(lazy=False, algorithm="xxh3")
+    adapter.load_plugin()  # as it is
+    assert (report()["lazy"], report()["algorithm"]) == (False, "xxh3")
 
 
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
@@ -203,7 +148,7 @@ def test_one_line_in_the_log(
         installation = adapter.install()
         adapter.install()
     untested = "" if version == "1.0" else " (not among those tested)"
-    start = f"mmhash {mmhash.__version__} (xxh3) in Fake {version}{untested}, lazily; replaced "
+    start = f"mmhash {mmhash.__version__} (blake3) in Fake {version}{untested}, lazily; replaced "
     (record,) = caplog.records
     assert record.getMessage() == start + ", ".join(installation.replaced)
 

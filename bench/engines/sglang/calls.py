@@ -4,7 +4,8 @@
 
 Rows are calls of the installed SGLang's own `MultimodalInputs.from_dict` (0.5.5) or
 `from_processor_output` (later), each followed by the read of `pad_value` that its scheduler does
-next, on one image item of 18.8 MB. *unset*: the item has no hash, as from a sender that computes
+next, on one image item of 18.8 MB. mmhash hashes with the algorithm that MMHASH_SGLANG_ALGORITHM
+names, as in a server. *unset*: the item has no hash, as from a sender that computes
 none. *carried*: the item came with what its sender computed. As released and with mmhash take
 turns within each round (bench/interleave.py); mmhash's cache of identities is off. *reading*: the
 largest number of the feature, by NumPy, which is as soon as the memory gives it to one thread.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +35,7 @@ import mmhash
 from mmhash.demos.compare.timing import quartiles
 from mmhash.engines import sglang
 
+ALGORITHM = os.environ.get("MMHASH_SGLANG_ALGORITHM") or "blake3"
 SHAPE = (4000, 1176)  # of Qwen2.5-VL's pixel_values for 1120x700 pixels, float32
 ProcessorOutput = getattr(schedule_batch, "MultimodalProcessorOutput", None)
 BUILDER = "from_dict" if ProcessorOutput is None else "from_processor_output"
@@ -62,7 +65,7 @@ class Case:
     def prepare(self) -> None:
         """Installs mmhash or takes it out, and forgets what the last call left behind."""
         if self.threads:
-            sglang.install()
+            sglang.install(algorithm=ALGORITHM)
             mmhash.set_num_threads(self.threads)
         else:
             sglang.uninstall()
@@ -85,10 +88,10 @@ class Case:
 
 def check(feature: torch.Tensor) -> None:
     """That both kinds of rows do what they say, before anything is timed."""
-    sglang.install()
+    sglang.install(algorithm=ALGORITHM)
     items = [item(feature)]
     built(items)
-    if items[0].hash != mmhash.hash_feature(feature):
+    if items[0].hash != mmhash.hash_feature(feature, algorithm=ALGORITHM):
         raise SystemExit("with mmhash: the item has another hash than mmhash.hash_feature's")
     before = mmhash.info()["engines"]["sglang"]["hashes"]
     built(items)
@@ -127,6 +130,7 @@ def main() -> None:
     document = {
         "kind": "sglang",
         "sglang": version("sglang"),
+        "algorithm": ALGORITHM,
         "call": f"MultimodalInputs.{BUILDER}",
         "bytes": feature.nbytes,
         "machine": machine.describe(),

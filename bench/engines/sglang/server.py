@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -32,11 +33,15 @@ from engines.turns import Turns, hashes
 import mmhash
 
 PORT = 8523
-LINE = f"mmhash {mmhash.__version__} (xxh3) in SGLang "  # what a process says that has mmhash
+# As in any server, and in those that are measured here.
+ALGORITHM = os.environ.get("MMHASH_SGLANG_ALGORITHM") or "blake3"
+# What a process says that has mmhash.
+LINE = f"mmhash {mmhash.__version__} ({ALGORITHM}) in SGLang "
 SIZE = (1120, 700)
 HERE = Path(__file__).resolve().parent
 ORDER = [switch.RELEASED, *MODES]
 ENVIRONMENT = {
+    "MMHASH_SGLANG_ALGORITHM": ALGORITHM,
     "SGLANG_USE_CPU_ENGINE": "1",
     "PYTHONPATH": str(HERE / "site"),
 }
@@ -146,6 +151,7 @@ def main() -> None:
     given = parser.parse_args()
     document = {
         "sglang": version("sglang"),
+        "algorithm": ALGORITHM,
         "image": SIZE,
         "feature_bytes": model.feature_bytes(*SIZE),
         "machine": machine.describe(),

@@ -10,8 +10,10 @@ from engines.paired import (
     OURS,
     RELEASED,
     WORDS,
+    algorithm_of,
     differences,
     machine_line,
+    mmhash_of,
     ratios,
 )
 from engines.savings import Savings
@@ -52,7 +54,7 @@ def calls_caption(document: dict[str, Any]) -> str:
         f"SGLang {document['sglang']}, `{document['call']}` of one image item of "
         f"{document['bytes'] / 1e6:.1f} MB and the read of its `pad_value`; medians of {rounds} "
         f"rounds, all rows in turns. {machine['cpu']}, Python {machine['python']}, torch "
-        f"{machine['torch']}, mmhash {machine['mmhash']} ({machine['isa'].upper()})."
+        f"{machine['torch']}, {mmhash_of(document)}."
     )
 
 
@@ -80,7 +82,7 @@ def server(document: dict[str, Any]) -> str:
 
 
 def server_caption(document: dict[str, Any]) -> str:
-    machine, servers = document["machine"], document["servers"]
+    servers = document["servers"]
     width, height = document["image"]
     last = servers[-1]
     cached, installed = last["cached_tokens"], document["as_installed"]
@@ -95,7 +97,7 @@ def server_caption(document: dict[str, Any]) -> str:
         f"{cached['all'][0]} tokens the prefix cache had {min(cached['repeated'])} when an image "
         f"was sent again, and {max(cached['different'])} of another image. Started by "
         f"`{installed['command']}` with {installed['ranks']} ranks, {installed['processes']} "
-        f"processes say that mmhash is in them. {machine_line(machine)}."
+        f"processes say that mmhash is in them. {machine_line(document)}."
     )
 
 
@@ -121,8 +123,9 @@ def saves(document: dict[str, Any]) -> Savings:
         ),
     ]
     return Savings(
+        algorithm_of(document),
         rows,
-        f"Servers with tiny models on {machine_line(document['machine'])}; in turns with and "
+        f"Servers with tiny models on {machine_line(document)}; in turns with and "
         f"without mmhash. SGLang: medians of {len(last['first_s'][OURS])} requests, and "
         f"{len(together[OURS])} times {last['requests']} at once, with the mean ratio's standard "
         "error.",

@@ -4,8 +4,8 @@
 
 Rows are calls of `MultiModalHasher.hash_kwargs` as vLLM makes them, on what it is given: files,
 images, arrays, embeddings. The columns take turns within each round (bench/interleave.py): BLAKE3,
-vLLM's default, and SHA-256 as vLLM computes them, and XXH3 with mmhash installed, whose cache of
-identities is off. One thread hashes.
+vLLM's default, and SHA-256 as vLLM computes them, and BLAKE3 and XXH3 with mmhash installed, whose
+cache of identities is off. One thread hashes.
 """
 
 from __future__ import annotations
@@ -59,23 +59,25 @@ def cases() -> dict[str, Any]:
     }
 
 
-def hashing(algorithm: str, installed: bool) -> tuple[Callable[[Any], str], Callable[[], None]]:
+def hashing(
+    algorithm: str, installed: str | None
+) -> tuple[Callable[[Any], str], Callable[[], None]]:
     def call(value: Any) -> str:
         return str(MultiModalHasher.hash_kwargs(algorithm, image=value, **MODEL))
 
     def prepare() -> None:
-        if installed:
-            vllm.install(algorithm="xxh3")
-        else:
-            vllm.uninstall()
+        vllm.uninstall()
+        if installed is not None:
+            vllm.install(algorithm=installed)
 
     return call, prepare
 
 
 COLUMNS = {
-    "vLLM, BLAKE3": ("blake3", False),
-    "vLLM, SHA-256": ("sha256", False),
-    "mmhash, XXH3": ("blake3", True),
+    "vLLM, BLAKE3": ("blake3", None),
+    "vLLM, SHA-256": ("sha256", None),
+    "mmhash, BLAKE3": ("blake3", "blake3"),
+    "mmhash, XXH3": ("blake3", "xxh3"),
 }
 
 
@@ -85,7 +87,7 @@ def measured(value: Any, budget_s: float) -> dict[str, list[float]]:
         call, prepare = hashing(algorithm, installed)
         prepare()
         keys.add(call(value))
-        assert len(call(value)) == (32 if installed else 64)
+        assert len(call(value)) == 64
         jobs[name] = interleave.Job(call, value, prepare)
     assert len(keys) == len(COLUMNS)
     rounds = interleave.measure(jobs, budget_s)

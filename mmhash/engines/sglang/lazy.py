@@ -23,7 +23,7 @@ import threading
 import weakref
 from typing import Any
 
-from mmhash.engines.adapter import Counters
+from mmhash._counters import Counters
 from mmhash.engines.patches import Patches
 
 # In the item's __dict__ while its hash is put off: a _Pending.

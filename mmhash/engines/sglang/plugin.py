@@ -12,7 +12,9 @@ def load() -> None:
     to be as expected; what makes dataclass items lazy (mmhash.engines.sglang.lazy) is added to
     their class at once, because a registry of hooks cannot add an attribute.
 
-    MMHASH_ENGINES=off turns it off; so does leaving `mmhash` out of SGLANG_PLUGINS. An SGLang that
-    mmhash does not know is left alone, with one warning.
+    MMHASH_SGLANG_ALGORITHM names another algorithm than BLAKE3. MMHASH_ENGINES=off turns it off; so
+    does leaving `mmhash` out of SGLANG_PLUGINS. Another value of these variables, or one that the
+    key of the process contradicts, ends the process with one line. An SGLang that mmhash does not
+    know is left alone, with one warning.
     """
     load_plugin()

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
 
-from mmhash.engines.adapter import UnsupportedEngineError
+from mmhash.engines.engine import UnsupportedEngineError
 from mmhash.engines.probing import names_in, parameters, refusal
 
 OLDEST = (0, 5, 5)
@@ -64,6 +64,7 @@ class Probe:
     ipc_proxy: Any
     items: str  # "dataclass" or "struct"
     lazy: bool  # whether the items' hashes can be put off
+    takes_identities: bool  # whether items can have 32 bytes, by set_identity()
 
 
 def load() -> Modules:
@@ -128,6 +129,7 @@ def probe(modules: Modules) -> Probe:
         ipc_proxy=ipc_proxy,
         items=items,
         lazy=items == "dataclass" and _can_be_lazy(item_class, modules.has_executor),
+        takes_identities=items == "struct" and _takes_identities(item_class),
     )
 
 
@@ -173,6 +175,18 @@ def _can_be_lazy(item_class: Any, has_executor: bool) -> bool:
     with, putting it off would bring the hash back onto the event loop.
     """
     return not has_executor and not any(name in vars(item_class) for name in _TAKEN)
+
+
+def _takes_identities(item_class: Any) -> bool:
+    """Whether what set_pad_value() has hashed goes through set_hash(), beside set_identity()."""
+    expected = {"set_hash": ["self", "hash_value"], "set_identity": ["self", "identity"]}
+    methods = {name: getattr(item_class, name, None) for name in expected}
+    return (
+        all(inspect.isfunction(method) for method in methods.values())
+        and {name: parameters(method) for name, method in methods.items()} == expected
+        and "set_hash" in names_in(item_class.set_pad_value)
+        and "identity" in item_class.__struct_fields__
+    )
 
 
 def _optional(module: str) -> Any:

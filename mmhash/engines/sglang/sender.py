@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mmhash import _core, profiling
-from mmhash.engines.adapter import Counters
+from mmhash._counters import Counters
 from mmhash.engines.sglang.hashing import is_on_cpu
 
 # As many as SGLang's own MultimodalHashExecutor has.

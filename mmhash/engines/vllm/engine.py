@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmhash import _core
-from mmhash._version import __version__
-from mmhash.engines.adapter import (
-    ALGORITHM,
-    Adapter,
-    Counters,
-    Engine,
-    Installation,
-    Replaced,
-    check_algorithm,
-    enabled,
-    log_or_print,
-)
+from mmhash._counters import Counters
+from mmhash.engines.adapter import Adapter, Installation
+from mmhash.engines.engine import Engine, Replaced
 from mmhash.engines.patches import Patches
 from mmhash.engines.vllm import probe as probes
 from mmhash.engines.vllm.values import Values
 
-VARIABLE = "MMHASH_VLLM_ALGORITHM"
-# vLLM's default. Whoever has chosen sha256 or sha512 instead had a reason, such as FIPS.
-REPLACED = ("blake3", ALGORITHM)
+# vLLM's default, which is what hashes where nobody has chosen. Whoever has chosen sha256 or sha512
+# instead had a reason, such as FIPS. vLLM's names are a closed list that its configuration checks
+# (`MMHasherAlgorithm`), and a chain of comparisons makes a hasher of one: there is no registry, in
+# which mmhash would have a name of its own.
+REPLACED = "blake3"
 
 
 class VLLM(Engine):
@@ -36,7 +28,6 @@ class VLLM(Engine):
     name = "vllm"
     title = "vLLM"
     tested = probes.TESTED
-    options = {"algorithm": None}  # noqa: RUF012 - it is a Mapping
     logger = logging.getLogger("vllm.mmhash")  # a child of vLLM's, which has the handlers
 
     def load(self) -> probes.Modules:
@@ -52,47 +43,54 @@ class VLLM(Engine):
         probe: probes.Probe,
         patches: Patches,
         counters: Counters,
+        algorithm: _core.Algorithm,
         options: Mapping[str, Any],
         *,
         plugin: bool,
     ) -> Replaced:
-        """See Engine. Without an algorithm there is nothing to replace."""
-        if options["algorithm"] is None:
-            return Replaced(algorithm="vLLM's own")
-        patches.replace(probe.hasher, "hash_kwargs", classmethod(_hash_kwargs(probe, counters)))
+        """See Engine."""
+        hash_kwargs = _hash_kwargs(probe, counters, algorithm)
+        patches.replace(probe.hasher, "hash_kwargs", classmethod(hash_kwargs))
         return Replaced()
 
 
 _adapter = Adapter(VLLM())
 
 
-def install(*, algorithm: str | None = None) -> Installation:
+def install(*, algorithm: str | None = None, key: bytes | None = None) -> Installation:
     """Have vLLM make its multimodal cache keys with mmhash, in this process, from now on.
 
-    With `algorithm="xxh3"`, `MultiModalHasher.hash_kwargs` gives 32 hexadecimal digits of
-    mmhash.identity() where vLLM would use its default, BLAKE3. XXH3 is not cryptographic: where
-    users who do not trust each other share a server, one of them can make two images with one key.
-    So it must be named. A server that was started with `--mm-hasher-algorithm` sha256 or sha512
-    keeps that, which vLLM computes itself; and without an algorithm nothing is replaced.
+    `MultiModalHasher.hash_kwargs` gives 64 hexadecimal digits of mmhash.identity() where vLLM would
+    use its default, BLAKE3. A server that was started with `--mm-hasher-algorithm` sha256 or sha512
+    keeps that, which vLLM computes itself.
+
+    `algorithm` is "blake3", "sha256" or "xxh3"; None is what MMHASH_VLLM_ALGORITHM names, or BLAKE3
+    (without its package SHA-256, with a warning). XXH3 is not cryptographic: where users who do not
+    trust each other share a server, one of them can make two images with one key. So it must be
+    named. Its identity has 16 bytes, and the second half of the digits is a hash of the first,
+    which adds nothing (docs/SPEC.md). `key`, 32 bytes, is for the other two; None is the key of the
+    process (MMHASH_KEY_FILE or mmhash.configure(), as it is now), if there is one. The process's
+    own algorithm is not the engine's.
 
     Every process of a server that hashes must have it, or none: use the plugin, which vLLM loads in
     each. Imports vLLM's hasher. Any thread may call it; a second call changes nothing and returns
     the first's Installation. `mmhash.info()["engines"]["vllm"]` counts the hashes.
 
     Raises UnsupportedVLLMError, having replaced nothing, where vLLM's hasher is not as expected;
-    ImportError without vLLM; ValueError for another algorithm, and where it is installed already
-    with another one; RuntimeError in a finalizer or signal handler that interrupts an install() or
+    ImportError without vLLM, and for an algorithm that was named and whose package is missing;
+    ValueError for an unknown algorithm, a key of another length, any key with xxh3 (the process's
+    too), and where it is installed already with another algorithm or key; TypeError for arguments
+    of another type; RuntimeError in a finalizer or signal handler that interrupts an install() or
     uninstall() of its own thread.
 
-    >>> installation = mmhash.engines.vllm.install(algorithm="xxh3")            # doctest: +SKIP
-    >>> installation.replaced                                                   # doctest: +SKIP
-    ('vllm.multimodal.hasher.MultiModalHasher.hash_kwargs',)
+    >>> installation = mmhash.engines.vllm.install()                            # doctest: +SKIP
+    >>> installation.algorithm, installation.replaced                           # doctest: +SKIP
+    ('blake3', ('vllm.multimodal.hasher.MultiModalHasher.hash_kwargs',))
     >>> mmhash.engines.vllm.install(algorithm="md5")
     Traceback (most recent call last):
-    ValueError: algorithm: expected 'xxh3' or None, found 'md5'
+    ValueError: algorithm: expected one of 'xxh3', 'blake3', 'sha256', found 'md5'
     """
-    check_algorithm(algorithm)
-    return _adapter.install(algorithm=algorithm)
+    return _adapter.install(algorithm=algorithm, key=key)
 
 
 def uninstall() -> None:
@@ -106,31 +104,29 @@ def uninstall() -> None:
 def plugin() -> None:
     """The entry point of the group `vllm.general_plugins`: vLLM calls it in each process.
 
-    MMHASH_VLLM_ALGORITHM=xxh3 turns it on; MMHASH_ENGINES=off, or a VLLM_PLUGINS without `mmhash`,
-    keeps it off. A vLLM that mmhash does not know is left alone, with one warning. Raises
-    ValueError for another value of these variables, so that a server with a typo does not start.
+    MMHASH_VLLM_ALGORITHM names another algorithm than BLAKE3; MMHASH_ENGINES=off, or a VLLM_PLUGINS
+    without `mmhash`, keeps it off. Another value of these variables, or one that the key of the
+    process contradicts, ends the process with one line. A vLLM that mmhash does not know is left
+    alone, with one warning.
     """
-    if not enabled():
-        return
-    algorithm = os.environ.get(VARIABLE) or None
-    if algorithm not in (None, ALGORITHM):
-        raise ValueError(
-            f"environment variable {VARIABLE}: expected {ALGORITHM}, or nothing for the server's "
-            f"own algorithm, found {algorithm!r}"
-        )
-    if algorithm is None:
-        log_or_print(
-            VLLM.logger,
-            logging.INFO,
-            f"mmhash {__version__} replaced nothing: vLLM keeps its own algorithm unless "
-            f"{VARIABLE}={ALGORITHM}",
-        )
-        return
-    _adapter.load_plugin(algorithm=algorithm)
+    _adapter.load_plugin()
 
 
-def _hash_kwargs(probe: probes.Probe, counters: Counters) -> Any:
-    values = Values(probe)
+def key_of(algorithm: _core.Algorithm) -> Callable[[Any], str]:
+    """What makes the key of a value: 64 hexadecimal digits, as docs/SPEC.md has them."""
+    identity = functools.partial(_core.identity, algorithm=algorithm)
+    if algorithm.digest_size == 32:
+        return lambda value: identity(value).hex()
+
+    def doubled(value: Any) -> str:
+        first = identity(value)
+        return first.hex() + identity(first).hex()
+
+    return doubled
+
+
+def _hash_kwargs(probe: probes.Probe, counters: Counters, own: _core.Algorithm) -> Any:
+    values, key = Values(probe, own), key_of(own)
     original = vars(probe.hasher)["hash_kwargs"].__func__
 
     @functools.wraps(original)
@@ -140,9 +136,9 @@ def _hash_kwargs(probe: probes.Probe, counters: Counters) -> Any:
         With sha256 and sha512, what vLLM computes. Releases the GIL for large values, and any
         thread may call it.
         """
-        if algorithm not in REPLACED:
+        if algorithm != REPLACED:
             return str(original(cls, algorithm, **kwargs))
         counters.add("hashes")
-        return _core.identity(values.of_all(kwargs)).hex()
+        return key(values.of_all(kwargs))
 
     return hash_kwargs

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from mmhash.engines.adapter import UnsupportedEngineError
+from mmhash.engines.engine import UnsupportedEngineError
 from mmhash.engines.probing import names_in, parameters, refusal
 
 TESTED = ("0.32.0", "0.33.0")

@@ -27,11 +27,12 @@ class Values:
     hold looks like something else.
     """
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Probe, algorithm: _core.Algorithm) -> None:
         import numpy
         import torch
         from PIL import Image
 
+        self._algorithm = algorithm  # of the bands: the whole is as strong as they are
         self._numpy, self._torch, self._image = numpy, torch, Image
         self._media = probe.media
         self._logger = probe.module.logger
@@ -116,7 +117,7 @@ class Values:
         if palette is not None:
             palette = ["palette", palette.mode, palette.rawmode, bytes(palette.palette)]
         transparency = self.of(image.info.get("transparency"))
-        pixels = [_core.identity(band) for band in _bands(image)]
+        pixels = [_core.identity(band, algorithm=self._algorithm) for band in _bands(image)]
         return ["image", image.mode, list(image.size), pixels, palette, transparency]
 
     def _original(self, item: Any) -> Any:

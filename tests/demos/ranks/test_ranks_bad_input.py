@@ -44,6 +44,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
             ["--image-size", "1x1000"],
             "expected an image at most 200 times as long as wide, got 1x1000 pixels: crop it",
         ),
+        (["--algorithm", "md5"], "argument --algorithm: invalid choice: 'md5'"),
         (["--transport", "tcp"], "argument --transport: invalid choice: 'tcp'"),
         (["--plot", "figure.gif"], "expected a name ending in .png or .svg, got 'figure.gif'"),
         (

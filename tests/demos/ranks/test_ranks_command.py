@@ -58,6 +58,8 @@ def test_json(done: tuple[dict[str, Any], str]) -> None:
     document, _ = done
     assert document["command"] == "mmhash ranks"
     assert document["settings"]["ranks"] == 2
+    assert document["settings"]["algorithm"] == "xxh3"
+    assert "(mmhash, xxh3)" in document["strategies"][list(STRATEGIES).index("lazy")]["what"]
     assert document["settings"]["image_size"] == "56x56"
     assert document["features"] == {"dtype": "float32", "shape": [16, 1176], "bytes": 75264}
     assert document["environment"]["torch"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faulty_strategies import Disagreeing
@@ -26,11 +29,17 @@ SMALL = Settings(
     warm_up=1,
     in_flight=3,
 )
+
+
+def by(algorithm: str) -> Callable[[Any], int]:
+    return functools.partial(mmhash.hash_feature, algorithm=algorithm)
+
+
 HASHES = {
     "eager": sglang_0_5_23,
     "broadcast": sglang_0_5_23,
-    "async": mmhash.hash_feature,
-    "lazy": mmhash.hash_feature,
+    "async": by("xxh3"),
+    "lazy": by("xxh3"),
 }
 
 
@@ -67,6 +76,23 @@ def _times_are_in_order(blocks: list[schedule.Block], reports: summary.Reports) 
             for rank in ("rank 0", "rank 1"):
                 assert received < reports[rank][block.index].readable[number]
                 assert reports[rank][block.index].cpu_s > 0
+
+
+@pytest.mark.parametrize("algorithm", ["xxh3", "blake3", "sha256"])
+def test_the_algorithm_is_the_one_that_is_asked_for(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the environment of the processes says."""
+    monkeypatch.setenv("MMHASH_ALGORITHM", "sha256" if algorithm != "sha256" else "blake3")
+    strategies = (STRATEGIES["async"], STRATEGIES["lazy"])
+    settings = dataclasses.replace(SMALL, strategies=strategies, images=1, algorithm=algorithm)
+    reports = run.gather(settings)
+    features = Features(SHAPE, settings.requests + settings.warm_up)
+    for block in schedule.blocks(settings):
+        for number in range(block.first, block.first + block.count):
+            expected = (by(algorithm)(features[number]),)
+            for rank in ("rank 0", "rank 1"):
+                assert reports[rank][block.index].hashes[number] == expected
 
 
 def test_a_disagreement_is_found(tmp_path: Path) -> None:

@@ -24,3 +24,18 @@ def counts(installed):
     import mmhash
 
     return lambda: mmhash.info()["engines"]["sglang"]
+
+
+@pytest.fixture
+def load_plugins(monkeypatch):
+    """SGLang's own loading of plugins, as in a new process, as often as it is called."""
+    plugins = pytest.importorskip("sglang.srt.plugins")
+
+    def load() -> None:
+        monkeypatch.setattr(plugins, "_plugins_loaded", False)
+        plugins.load_plugins()
+
+    yield load
+    from mmhash.engines import sglang
+
+    sglang.uninstall()

@@ -46,6 +46,8 @@ def seen(inputs) -> dict:
         "pad_values": [item.pad_value for item in inputs.mm_items],
         "hashes": [item.hash for item in inputs.mm_items],
     }
+    if served.HAS_IDENTITIES:
+        found["identities"] = [item.identity.hex() for item in inputs.mm_items]
     served.release(inputs)
     found["after_release"] = [item.hash for item in inputs.mm_items]
     found["released"] = all(item.feature is None for item in inputs.mm_items)

@@ -31,6 +31,7 @@ PADDINGS = (
 HAS_SHM = hasattr(mm_utils, "ShmPointerMMData")
 HAS_MSGPACK = hasattr(io_struct, "sock_send")
 IS_STRUCT = hasattr(MultimodalDataItem, "__struct_fields__")
+HAS_IDENTITIES = hasattr(MultimodalDataItem, "set_identity")
 
 
 def configure(*, shared_memory: bool) -> None:
@@ -228,14 +229,28 @@ def feature() -> torch.Tensor:
     return torch.arange(24.0).reshape(4, 6)
 
 
-HASH = mmhash.hash_feature(feature())
+def hash_of(value, algorithm: str = "blake3") -> int:
+    """What an item with that feature has as its hash."""
+    return mmhash.hash_feature(value, algorithm=algorithm)
+
+
+HASH = hash_of(feature())
 
 
 def pad_value_of(number: int) -> int:
-    """SGLang's own formula, whatever it is."""
+    """SGLang's own formula, whatever it is, of a hash of 64 bits."""
     other = build_item(None)
     other.hash = number
     other.set_pad_value()
+    return other.pad_value
+
+
+def pad_value(value, algorithm: str = "blake3") -> int:
+    """The same of a feature, from as much of its identity as items take."""
+    if not HAS_IDENTITIES or algorithm == "xxh3":
+        return pad_value_of(hash_of(value, algorithm))
+    other = build_item(None)
+    other.set_identity(mmhash.identity(value, algorithm=algorithm))
     return other.pad_value
 
 

@@ -14,7 +14,6 @@ import served
 import torch
 from sglang.srt.managers import mm_utils
 
-import mmhash
 from mmhash.engines.sglang.hashing import is_on_cpu
 
 PLAIN = {
@@ -35,7 +34,7 @@ PLAIN = {
 @pytest.mark.parametrize("name", PLAIN)
 def test_it_is_the_identity_of_the_value(installed, name) -> None:
     found = mm_utils.hash_feature(PLAIN[name])
-    assert found == mmhash.hash_feature(PLAIN[name])
+    assert found == served.hash_of(PLAIN[name])
     assert 0 <= found < 2**64
 
 
@@ -105,8 +104,8 @@ def test_ipc_proxies_are_reconstructed_first(installed, monkeypatch) -> None:
         proxy_class, "reconstruct_on_target_device", lambda self, device: tensor + device
     )
     proxy = proxy_class.__new__(proxy_class)
-    assert mm_utils.hash_feature(proxy) == mmhash.hash_feature(tensor + 3)
-    assert mm_utils.hash_feature([proxy, tensor]) == mmhash.hash_feature([tensor + 3, tensor])
+    assert mm_utils.hash_feature(proxy) == served.hash_of(tensor + 3)
+    assert mm_utils.hash_feature([proxy, tensor]) == served.hash_of([tensor + 3, tensor])
 
 
 @pytest.mark.skipif(not served.HAS_SHM, reason="this SGLang has no ShmPointerMMData")
@@ -116,8 +115,8 @@ def test_shared_memory_pointers(installed, counts) -> None:
     with pytest.raises(ValueError, match="without"):
         mm_utils.hash_feature(pointer)
     received = pickle.loads(pickle.dumps(pointer))
-    assert mm_utils.hash_feature(received) == mmhash.hash_feature(tensor)
-    assert mm_utils.hash_feature([received, tensor]) == mmhash.hash_feature([tensor, tensor])
+    assert mm_utils.hash_feature(received) == served.hash_of(tensor)
+    assert mm_utils.hash_feature([received, tensor]) == served.hash_of([tensor, tensor])
     before = counts()
     received.precomputed_hash = 12345
     assert mm_utils.hash_feature(received) == 12345
@@ -134,7 +133,7 @@ def nested(value: object, levels: int) -> list:
 
 def test_deep_features_have_identities_and_too_deep_ones_are_refused_by_name(installed) -> None:
     deep = nested(torch.zeros(2), 900)
-    assert mm_utils.hash_feature(deep) == mmhash.hash_feature(deep)
+    assert mm_utils.hash_feature(deep) == served.hash_of(deep)
     assert is_on_cpu(nested(torch.zeros(2), 100_000))
     assert not is_on_cpu(nested([], 100_000))
     with pytest.raises(ValueError, match="at most 1000 lists"):

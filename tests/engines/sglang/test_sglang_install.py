@@ -112,10 +112,18 @@ def test_one_line_says_what_was_replaced(caplog) -> None:
         assert expected in record.getMessage()
 
 
-@pytest.mark.parametrize("wrong", [{"algorithm": "md5"}, {"algorithm": b"xxh3"}])
-def test_unknown_algorithms_are_refused(wrong) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"algorithm": "md5"}, ValueError, "algorithm: expected one of .*, found 'md5'"),
+        ({"algorithm": b"xxh3"}, TypeError, "found a bytes"),
+        ({"key": b"short"}, ValueError, "key: expected 32 bytes, found 5"),
+        ({"algorithm": "xxh3", "key": bytes(32)}, ValueError, "key: expected None"),
+    ],
+)
+def test_unknown_algorithms_and_keys_are_refused(wrong, error, message) -> None:
     before = state()
-    with pytest.raises(ValueError, match="algorithm: expected 'xxh3' or None"):
+    with pytest.raises(error, match=message):
         sglang.install(**wrong)
     assert state() == before
 
@@ -180,19 +188,6 @@ def test_the_plugin_is_an_entry_point() -> None:
     assert found.load() is plugin.load
 
 
-@pytest.fixture
-def load_plugins(monkeypatch):
-    """SGLang's own loading of plugins, as in a new process, as often as it is called."""
-    plugins = pytest.importorskip("sglang.srt.plugins")
-
-    def load() -> None:
-        monkeypatch.setattr(plugins, "_plugins_loaded", False)
-        plugins.load_plugins()
-
-    yield load
-    sglang.uninstall()
-
-
 @pytest.mark.parametrize(
     ("allowed", "expected"), [("another", False), ("mmhash,another", True), ("", True)]
 )
@@ -219,9 +214,9 @@ def test_the_plugin_leaves_what_a_program_has_installed(load_plugins, caplog) ->
 
 
 def check_in_force(value: torch.Tensor) -> None:
-    assert mm_utils.hash_feature(value) == mmhash.hash_feature(value)
+    assert mm_utils.hash_feature(value) == served.hash_of(value)
     (item,) = served.tokenize_now(served.build_items([value])).mm_inputs.mm_items
-    assert item.hash == mmhash.hash_feature(value)
+    assert (item.hash, item.pad_value) == (served.hash_of(value), served.pad_value(value))
     assert mmhash.info()["engines"]["sglang"]["sent"] == 1
 
 
@@ -231,7 +226,9 @@ def test_the_plugin_registers_hooks_that_can_be_taken_out(load_plugins) -> None:
     released = mm_utils.hash_feature(value)
     for _ in range(2):  # also a second time, though the registry forgets no hook
         load_plugins()
-        for target in ("mm_utils.hash_feature", "TokenizerManager._tokenize_one_request"):
+        targets = ["mm_utils.hash_feature", "TokenizerManager._tokenize_one_request"]
+        targets += ["MultimodalDataItem.set_hash"] if served.HAS_IDENTITIES else []
+        for target in targets:
             (found,) = (each for name, each in registry._hooks.items() if name.endswith(target))
             assert [source.plugin_name for _, _, source in found] == ["mmhash"]
         check_in_force(value)
@@ -266,7 +263,8 @@ load_plugins()
 import mmhash
 value = torch.arange(6.0)
 assert mmhash.info()["engines"]["sglang"]
-assert mm_utils.hash_feature(value) == mmhash.hash_feature(value) ^ {expected}
+expected = mmhash.hash_feature(value, algorithm="blake3") ^ {expected}
+assert mm_utils.hash_feature(value) == expected
 """
 
 
@@ -299,5 +297,5 @@ def test_reversal_while_an_items_hash_is_put_off() -> None:
     item = served.build_item(torch.arange(6.0))
     item.set_pad_value()
     installation.uninstall()
-    assert item.hash == mmhash.hash_feature(torch.arange(6.0))
+    assert item.hash == served.hash_of(torch.arange(6.0))
     assert item.pad_value is not None

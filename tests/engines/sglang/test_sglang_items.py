@@ -13,7 +13,7 @@ pytest.importorskip("sglang")
 
 import served
 import torch
-from served import HASH, feature, pad_value_of
+from served import HASH, feature, hash_of, pad_value, pad_value_of
 from sglang.srt.managers import mm_utils
 
 import mmhash
@@ -32,7 +32,7 @@ def item(installed):
 
 def test_the_hash_and_the_pad_value(item, counts) -> None:
     assert item.hash == HASH
-    assert item.pad_value == pad_value_of(HASH)
+    assert item.pad_value == pad_value(feature())
     assert counts()["hashes"] == 1
 
 
@@ -54,7 +54,7 @@ def test_before_set_pad_value_nothing_is_known_or_hashed(installed, counts) -> N
     assert (item.hash, again.hash, counts()["hashes"]) == (None, None, 0)
     for half, part in zip(halves, feature().chunk(2), strict=True):
         half.set_pad_value()
-        assert half.hash == mmhash.hash_feature(part)
+        assert half.hash == hash_of(part)
 
 
 def test_an_item_without_a_feature_raises(installed) -> None:
@@ -80,7 +80,7 @@ def test_nothing_loses_the_hash(item, counts, way) -> None:
     WAYS_TO_LOSE_IT[way](item)
     assert counts()["hashes"] == 1
     item.feature = None
-    assert (item.hash, item.pad_value) == (HASH, pad_value_of(HASH))
+    assert (item.hash, item.pad_value) == (HASH, pad_value(feature()))
     assert counts()["hashes"] == 1
 
 
@@ -89,7 +89,7 @@ def test_nothing_loses_the_hash(item, counts, way) -> None:
 )
 def test_copies_have_it(item, counts, copied) -> None:
     other = copied(item)
-    assert (other.hash, other.pad_value) == (HASH, pad_value_of(HASH))
+    assert (other.hash, other.pad_value) == (HASH, pad_value(feature()))
     assert counts()["hashes"] == 1
 
 
@@ -98,7 +98,7 @@ def test_a_pickled_item_is_read_without_mmhash(item) -> None:
     assert b"mmhash" not in text
     sglang.uninstall()
     other = pickle.loads(text)
-    assert (other.hash, other.pad_value) == (HASH, pad_value_of(HASH))
+    assert (other.hash, other.pad_value) == (HASH, pad_value(feature()))
 
 
 @lazy_only
@@ -117,7 +117,7 @@ def test_set_pad_value_hashes_nothing(item, counts) -> None:
 @lazy_only
 def test_an_assigned_hash_leaves_the_pad_value(item) -> None:
     item.hash = 5
-    assert (item.hash, item.pad_value) == (5, pad_value_of(HASH))
+    assert (item.hash, item.pad_value) == (5, pad_value(feature()))
 
 
 @lazy_only
@@ -127,9 +127,7 @@ def test_merge_has_sglangs_hash(installed) -> None:
     for _ in range(2):
         one, other = served.build_item([feature()]), served.build_item([feature() + 1])
         for item in (one, other):
-            item.hash = (
-                None if "sglang" in mmhash.info()["engines"] else mmhash.hash_feature(item.feature)
-            )
+            item.hash = None if "sglang" in mmhash.info()["engines"] else hash_of(item.feature)
             item.set_pad_value()
         one.merge(other)
         found.append((one.hash, one.pad_value, len(one.feature)))

@@ -77,7 +77,7 @@ def reports(tmp_path_factory) -> dict:
                 for number in range(each["requests"]):
                     features = given(each["name"], number)
                     request = served.tokenize_now(served.build_items(features))
-                    sent[each["name"]].append([mmhash.hash_feature(f) for f in features])
+                    sent[each["name"]].append([served.hash_of(f) for f in features])
                     served.send(socket, request, pickled=each["pickled"])
                     if number % 20 == 19:
                         memory[each["name"]].append(psutil.Process().memory_info().rss)
@@ -112,6 +112,15 @@ def test_all_ranks_have_the_senders_hashes(reports, name) -> None:
     for report in reports[name]:
         assert [result["hashes"] for result in report["results"]] == reports["sent"][name]
         assert report["results"] == reports[name][0]["results"]
+
+
+@pytest.mark.skipif(not served.HAS_IDENTITIES, reason="items have 64 bits in this SGLang")
+@pytest.mark.parametrize("name", FEW)
+def test_all_ranks_have_whole_identities(reports, name) -> None:
+    for report in reports[name]:
+        for number, result in enumerate(report["results"]):
+            expected = [mmhash.identity(f, algorithm="blake3").hex() for f in given(name, number)]
+            assert result["identities"] == expected
 
 
 @pytest.mark.parametrize("name", NAMES)

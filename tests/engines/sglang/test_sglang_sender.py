@@ -12,10 +12,8 @@ pytest.importorskip("sglang")
 import numpy as np
 import served
 import torch
-from served import HASH, feature, pad_value_of
+from served import HASH, feature, hash_of, pad_value, pad_value_of
 from sglang.srt.managers import mm_utils
-
-import mmhash
 
 
 def test_the_sender_hashes_in_a_thread(installed, counts, monkeypatch) -> None:
@@ -31,8 +29,8 @@ def test_the_sender_hashes_in_a_thread(installed, counts, monkeypatch) -> None:
     for given in (large, small):
         request = served.tokenize_now(served.build_items([given]))
         (item,) = _items(request)
-        assert item.hash == mmhash.hash_feature(given)
-        assert item.pad_value == pad_value_of(item.hash)
+        assert item.hash == hash_of(given)
+        assert item.pad_value == pad_value(given)
     assert seen[0].startswith("mmhash-sglang")
     assert seen[1] == "MainThread"
     assert counts()["hashes"] == counts()["sent"] == 2

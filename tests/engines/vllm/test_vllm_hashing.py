@@ -20,7 +20,8 @@ from PIL import Image  # noqa: E402
 from vllm.multimodal.media import MediaWithBytes  # noqa: E402
 
 import mmhash.engines.vllm  # noqa: E402
-from mmhash import _core  # noqa: E402
+from mmhash import _core, algorithms  # noqa: E402
+from mmhash.engines.vllm import probe  # noqa: E402
 from mmhash.engines.vllm import values as vllm_values  # noqa: E402
 from mmhash.engines.vllm.values import BAND_BYTES  # noqa: E402
 
@@ -30,7 +31,7 @@ original = vars(Hasher)["hash_kwargs"].__func__
 
 @pytest.fixture(autouse=True, scope="module")
 def installed() -> Iterator[None]:
-    installation = mmhash.engines.vllm.install(algorithm="xxh3")
+    installation = mmhash.engines.vllm.install()
     yield
     installation.uninstall()
 
@@ -172,7 +173,7 @@ def test_equal_values_have_equal_keys(name: str) -> None:
 def test_arguments() -> None:
     assert ours(a=1, b=2) == ours(b=2, a=1)
     assert len({ours(), ours(a=None), ours(b=None), ours(a=1, b=2), ours(a=2, b=1)}) == 5
-    assert len(ours(a=1)) == 32
+    assert len(ours(a=1)) == 64
     with pytest.raises(TypeError, match="algorithm"):
         Hasher.hash_kwargs(a=1)
 
@@ -183,6 +184,28 @@ def test_a_configured_algorithm_stays(algorithm: str) -> None:
     assert Hasher.hash_kwargs(algorithm, **value) == original(Hasher, algorithm, **value)
     with pytest.raises(ValueError, match="Unsupported hash algorithm: md5"):
         Hasher.hash_kwargs("md5", x=1)
+
+
+@pytest.mark.parametrize("algorithm", ["xxh3", "blake3", "sha256"])
+def test_every_part_of_a_value_is_hashed_by_the_algorithm(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bands of an image too: the whole is as strong as its weakest part."""
+    named = []
+
+    class Core:
+        load_image = staticmethod(_core.load_image)
+
+        @staticmethod
+        def identity(value: object, *, algorithm: Any) -> bytes:
+            named.append(algorithm.name)
+            return mmhash.identity(value, algorithm=algorithm)
+
+    monkeypatch.setattr(vllm_values, "_core", Core)
+    of = vllm_values.Values(probe.probe(probe.load()), algorithms.opened(algorithm)).of_all
+    image = noise("RGB", 600, 3 * BAND_BYTES // (4 * 600) + 5)
+    of({"x": [image, np.arange(6), torch.zeros(3)]})
+    assert named == [algorithm] * 4
 
 
 def test_an_array_of_objects_is_refused() -> None:

@@ -32,20 +32,24 @@ def as_released() -> Iterator[None]:
     assert vars(Hasher)["hash_kwargs"] is ORIGINAL
 
 
+RELEASED = Hasher.hash_kwargs("blake3", x=1)
+
+
 def is_ours() -> bool:
-    return len(Hasher.hash_kwargs("blake3", x=1)) == 32
+    return bool(Hasher.hash_kwargs("blake3", x=1) != RELEASED)
 
 
-def test_install_and_uninstall() -> None:
+@pytest.mark.parametrize("algorithm", ["xxh3", "blake3", "sha256"])
+def test_install_and_uninstall(algorithm: str) -> None:
     for _ in range(2):
-        installation = engine.install(algorithm="xxh3")
-        assert (installation.engine, installation.algorithm) == ("vllm", "xxh3")
+        installation = engine.install(algorithm=algorithm)
+        assert (installation.engine, installation.algorithm) == ("vllm", algorithm)
         assert installation.replaced == (REPLACED,)
-        assert engine.install(algorithm="xxh3") is installation
+        assert engine.install(algorithm=algorithm) is installation
         assert engine.install() is installation, "it asks for nothing else"
         assert is_ours()
         found: Any = mmhash.info()["engines"]
-        assert (found["vllm"]["algorithm"], found["vllm"]["hashes"]) == ("xxh3", 1)
+        assert (found["vllm"]["algorithm"], found["vllm"]["hashes"]) == (algorithm, 1)
         installation.uninstall()
         installation.uninstall()
         assert not is_ours()
@@ -59,19 +63,27 @@ def test_an_old_installation_does_not_undo_a_new_one() -> None:
     assert is_ours()
 
 
-def test_no_algorithm_replaces_nothing() -> None:
+def test_the_default_is_blake3() -> None:
     installation = engine.install()
-    assert installation.replaced == ()
-    assert not is_ours()
+    assert (installation.algorithm, installation.key_id) == ("blake3", None)
     with pytest.raises(
-        ValueError, match="algorithm: expected None, with which mmhash is installed in vLLM already"
+        ValueError, match="algorithm: expected 'blake3', with which mmhash is installed in vLLM"
     ):
         engine.install(algorithm="xxh3")
 
 
+def test_a_key_makes_other_keys() -> None:
+    found = []
+    for key in (None, bytes(32), bytes(range(32))):
+        installation = engine.install(key=key)
+        found.append(Hasher.hash_kwargs("blake3", x=1))
+        installation.uninstall()
+    assert len({*found, RELEASED}) == 4
+
+
 def test_other_algorithms_are_refused() -> None:
-    with pytest.raises(ValueError, match="algorithm: expected 'xxh3' or None, found 'blake3'"):
-        engine.install(algorithm="blake3")
+    with pytest.raises(ValueError, match=r"algorithm: expected one of .*, found 'md5'"):
+        engine.install(algorithm="md5")
     assert not is_ours()
 
 
@@ -152,7 +164,9 @@ PLUGIN = """
 from vllm.plugins import load_general_plugins
 load_general_plugins()
 from vllm.multimodal.hasher import MultiModalHasher
-print(len(MultiModalHasher.hash_kwargs("blake3", x=1)))
+import mmhash
+print(mmhash.info()["engines"].get("vllm", {}).get("algorithm"))
+print(MultiModalHasher.hash_kwargs("blake3", x=1))
 """
 
 
@@ -172,32 +186,35 @@ def test_the_entry_point() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "digits"),
+    ("environment", "algorithm"),
     [
-        ({"MMHASH_VLLM_ALGORITHM": "xxh3"}, 32),
-        ({}, 64),
-        ({"MMHASH_VLLM_ALGORITHM": "xxh3", "MMHASH_ENGINES": "off"}, 64),
-        ({"MMHASH_VLLM_ALGORITHM": "xxh3", "VLLM_PLUGINS": "other"}, 64),
+        ({}, "blake3"),
+        ({"MMHASH_VLLM_ALGORITHM": "xxh3"}, "xxh3"),
+        ({"MMHASH_ENGINES": "off"}, "None"),
+        ({"VLLM_PLUGINS": "other"}, "None"),
     ],
 )
-def test_vllm_loads_the_plugin(environment: dict[str, str], digits: int) -> None:
+def test_vllm_loads_the_plugin(environment: dict[str, str], algorithm: str) -> None:
     result = plugged(**environment)
-    assert result.stdout.splitlines()[-1] == str(digits), result.stderr
-    lines = [line for line in (result.stdout + result.stderr).splitlines() if "mmhash" in line]
-    if digits == 32:
-        assert sum("in vLLM" in line and REPLACED in line for line in lines) == 1, lines
-    elif not environment:
-        assert sum("replaced nothing" in line for line in lines) == 1, lines
+    *_, said, key = result.stdout.splitlines()
+    assert said == algorithm, result.stderr
+    assert len(key) == 64
+    assert (key == RELEASED) is (algorithm == "None")
+    lines = [line for line in (result.stdout + result.stderr).splitlines() if "in vLLM" in line]
+    assert sum(f"({algorithm})" in line and REPLACED in line for line in lines) == len(lines)
+    assert len(lines) == (algorithm != "None")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("MMHASH_VLLM_ALGORITHM", "MMHASH_VLLM_ALGORITHM: expected xxh3, or nothing"),
-        ("MMHASH_ENGINES", "MMHASH_ENGINES: expected on or off, found 'nonsense'"),
+        ("MMHASH_VLLM_ALGORITHM", "algorithm: expected one of 'xxh3', 'blake3', 'sha256'"),
+        ("MMHASH_ENGINES", "expected on or off, found 'nonsense'"),
     ],
 )
-def test_a_typo_ends_the_server(name: str, message: str) -> None:
+def test_a_typo_ends_the_server_with_one_line(name: str, message: str) -> None:
     result = plugged(**{name: "nonsense"})
-    assert result.returncode != 0
-    assert message in result.stderr
+    assert result.returncode == 1
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith(f"mmhash in vLLM: environment variable {name}: {message}")
+    assert "Traceback" not in result.stderr
