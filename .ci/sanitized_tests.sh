@@ -30,7 +30,7 @@ left_out=(
   test_item_algorithms test_item_hashes test_item_machine test_item_nesting test_items test_lazy test_lazy_threads
   test_nesting test_pieces test_reported_values test_threads test_xxh3
 )
-# Under ThreadSanitizer: what hashes in several threads, since without them there is no race; and tests/cpp/cache_threads.py.
+# Under ThreadSanitizer: what hashes in several threads, since without them there is no race. And cache_threads.py.
 # Not run to their end under it so far: test_threads test_image_threads test_executor test_cache_hostile test_lifetimes.
 threaded=(test_lazy_threads)
 # Left out under either: tests/cli/, demos/ and engines/, which test Python and start processes.
