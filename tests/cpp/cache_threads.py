@@ -1,7 +1,8 @@
 """Eight threads that hash, write their own, freeze, forget and resize: run under ThreadSanitizer.
 
-No test of pytest's: `.ci/run` builds the module with MMHASH_SANITIZE=thread and starts Python with
-the sanitizer's library preloaded, which ends the process with status 66 after a race.
+No test of pytest's: `.ci/sanitized_tests.sh` builds the module with MMHASH_SANITIZE=thread and
+starts Python with the sanitizer's library preloaded, which ends the process with status 66 after a
+race.
 """
 
 from __future__ import annotations
