@@ -192,7 +192,8 @@ class MultimodalDataItem(LazyHash):
     ) -> MultimodalDataItem:
         """An item of these fields, others in `model_specific_data`. Reads no bytes of any tensor.
 
-        `algorithm` and `key` are as in the constructor, and may stand among the fields instead.
+        `algorithm` and `key` are as in the constructor. Where neither is given they may stand among
+        the fields, so let no client choose those, nor `hash`.
 
         Raises TypeError for what is no dict of str, and what the class and validate() raise.
         """
@@ -211,9 +212,11 @@ class MultimodalDataItem(LazyHash):
             raise TypeError(f"item: expected a dict, found a {type(fields).__qualname__}")
         if "modality" not in fields:
             raise ValueError("modality: expected a Modality or its name, found no such field")
-        item = cls(**fields)
-        if own is not None:
-            item.__dict__.setdefault(OWN, own)
+        if own is None:
+            item = cls(**fields)
+        else:  # the caller's word, whatever the fields say, which may be a client's
+            item = cls(**{name: fields[name] for name in fields if name not in _BY})
+            item.__dict__[OWN] = own
         item.validate()
         return item
 
@@ -278,6 +281,7 @@ class MultimodalDataItem(LazyHash):
 
 _ALWAYS_HASHED = frozenset((*HASHED, "modality", "model_specific_data"))
 _OF_ALGORITHM = frozenset(("algorithm", "key"))
+_BY = frozenset(("algorithm", "key"))
 _FIELDS = frozenset(field.name for field in dataclasses.fields(MultimodalDataItem)) | {*PROVIDED}
 
 

@@ -140,10 +140,11 @@ def test_from_dict() -> None:
             algorithm=other[0],
             key=other[1],
         )
-    expected = [right(PIXELS, by) for by in (other, ("sha256", KEY), ("sha256", None))]
+    expected = [right(PIXELS, by) for by in (other, other, ("sha256", None))]
     assert read(made) == expected[0]
     assert [read(each) for each in inputs.mm_items] == expected
     assert made.model_specific_data == inputs.mm_items[1].model_specific_data == {"fps": 3}
+    assert read(MultimodalDataItem.from_dict(named)) == right(PIXELS, ("sha256", KEY))
 
 
 @pytest.mark.parametrize(
