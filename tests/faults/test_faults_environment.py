@@ -27,6 +27,7 @@ READS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "MMHASH_ENGINES": (ENGINES, ("ON", "Off"), "on or off"),
     "MMHASH_VLLM_ALGORITHM": (VLLM, (), "xxh3"),
     "MMHASH_SGLANG_ALGORITHM": (SGLANG, (), "xxh3"),
+    "MMHASH_SGLANG_HANDOVER": (SGLANG, ("ON", "Off"), "on or off"),
 }
 NONSENSE = (
     *NUMBERS,
