@@ -58,6 +58,15 @@ void compare_joined(const std::string& isa) {
     kernel().hash128_joined(bytes.data(), head, apart.data(), body, found.data());
     CHECK(found == expected, "%s, %zu + %zu bytes", isa.c_str(), head, body);
   };
+  for (const std::size_t size : {std::size_t{0}, std::size_t{100}, std::size_t{5000}}) {
+    const std::vector<std::byte> bytes = random_bytes(size);
+    std::array<unsigned char, 16> expected, found;
+    mmhash_kernel_scalar.hash128(bytes.data(), size, 0, expected.data());
+    kernel().hash128_joined(nullptr, 0, bytes.data(), size, found.data());
+    CHECK(found == expected, "%s, nothing + %zu bytes", isa.c_str(), size);
+    kernel().hash128_joined(bytes.data(), size, nullptr, 0, found.data());
+    CHECK(found == expected, "%s, %zu bytes + nothing", isa.c_str(), size);
+  }
   for (const std::size_t size : sizes()) {
     const auto head = std::min(size, static_cast<std::size_t>(random_between(0, 2400)));
     compare(head, size - head);

@@ -167,6 +167,10 @@ static void hash128(const void* data, size_t size, uint64_t seed, unsigned char 
  * take the streaming mode, which costs 2.7 times as much at 4 KiB. */
 static void hash128_joined(const void* head, size_t head_size, const void* data, size_t size,
                            unsigned char digest[16]) {
+  if (head_size == 0) { /* then it may be null, which memcpy() must not be given */
+    hash128(data, size, 0, digest);
+    return;
+  }
   if (head_size > kBlockBytes || size < 2 * kBlockBytes) {
     stream_joined(head, head_size, data, size, digest);
     return;
