@@ -154,7 +154,9 @@ def test_waiting_does_not_block_the_event_loop(gate: threading.Event) -> None:
 
 
 def test_python_runs_while_it_hashes() -> None:
-    item = mmhash.MultimodalDataItem("IMAGE", feature=np.zeros(512 << 20, np.uint8))
+    # 4 GiB to read, in 1 MiB of memory: long enough on any machine for five ticks.
+    feature = np.broadcast_to(np.zeros(1 << 20, np.uint8), (4096, 1 << 20))
+    item = mmhash.MultimodalDataItem("IMAGE", feature=feature)
 
     async def main() -> int:
         ticks = 0
