@@ -55,24 +55,12 @@ Choice& last_choice() {
   return *choice;
 }
 
-py::object chosen_owner(py::handle algorithm, py::handle key) {
-  if (as_algorithm(algorithm) == nullptr) {
-    return opened(algorithm, key);
-  }
-  if (!key.is_none()) {
-    throw py::value_error(
-        "key: expected None with an Algorithm, which has its own, found one; give the "
-        "algorithm's name");
-  }
-  return py::reinterpret_borrow<py::object>(algorithm);
-}
-
 ChosenAlgorithm choose_named(py::handle algorithm, py::handle key) {
   Choice& last = last_choice();
   if (last.found != nullptr && last.algorithm.is(algorithm) && last.key.is(key)) {
     return {last.found, last.owner};
   }
-  py::object owner = chosen_owner(algorithm, key);
+  py::object owner = opened(algorithm, key);
   const Algorithm* found = as_algorithm(owner);
   const bool immutable = key.is_none() || PyBytes_CheckExact(key.ptr());
   if (immutable && (algorithm.is(owner) || PyUnicode_CheckExact(algorithm.ptr()))) {

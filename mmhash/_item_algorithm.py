@@ -49,15 +49,8 @@ def opened(kind: type[Kind], algorithm: Any, key: Any) -> Kind | None:
     """
     if algorithm is None and key is None:
         return None
-    if not isinstance(algorithm, _core.Algorithm):
-        name = configuration.configured().name if algorithm is None else algorithm
-        return kind(algorithms.opened(name, key))
-    if key is not None:
-        raise ValueError(
-            "key: expected None with an Algorithm, which has its own, found one; give the "
-            "algorithm's name"
-        )
-    return kind(algorithm)
+    named = configuration.configured().name if algorithm is None else algorithm
+    return kind(algorithms.opened(named, key))
 
 
 _last = ItemAlgorithm(_core.XXH3)

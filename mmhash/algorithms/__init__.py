@@ -18,9 +18,18 @@ KEY_BYTES = 32
 def opened(algorithm: object, key: object = None) -> _core.Algorithm:
     """The algorithm of that name with that key, 32 bytes or None. Imports the package it needs.
 
+    An Algorithm is returned as it is, and takes no other key.
+
     Raises ValueError for an unknown name, a key of another length and a key with xxh3; TypeError
     for arguments of another type; ImportError where the package is missing. Any thread may call it.
     """
+    if isinstance(algorithm, _core.Algorithm):
+        if key is not None:
+            raise ValueError(
+                "key: expected None with an Algorithm, which has its own, found one; give the "
+                "algorithm's name"
+            )
+        return algorithm
     if not isinstance(algorithm, str):
         found = type(algorithm).__qualname__
         raise TypeError(f"algorithm: expected one of {_listed()} or None, found a {found}")
